@@ -1,0 +1,1 @@
+"""The pure core: DNS logic without sockets, clocks or randomness of its own."""

@@ -1,0 +1,153 @@
+"""The record of a run: what every report is made from, and what ``--json`` prints.
+
+A record is written once, by the verdict; reports only lay it out.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Verdict(StrEnum):
+    """The headline of a run, worst first; the last two say nothing about the resolver."""
+
+    HIJACK = "hijack"
+    LEAK = "leak"
+    DOWNGRADE = "downgrade"
+    DENIAL = "denial"
+    SAFE = "safe"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+Secret = Literal["none", "zone", "name"]
+"""What an attacker may learn: nothing, the sensitive zone, or the whole sensitive name."""
+
+SECRETS: tuple[Secret, ...] = ("none", "zone", "name")
+"""Least first."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Exposure(_Model):
+    """One packet in which the attacker can read a secret.
+
+    ``how``: "clear" (read in passing), "terminated" (in a session that the attacker terminates), "served"
+    (sent to a server that it runs), "sni" or "address" (inferred from a handshake or an address).
+    ``at_rest``: the same was exposed without the attack. ``packet`` is its number in the capture file.
+    """
+
+    link: str
+    secret: Secret
+    how: Literal["clear", "terminated", "served", "sni", "address"]
+    capture: str
+    packet: int
+    step: int
+    at_rest: bool
+    text: str
+
+
+class Counts(_Model):
+    """What the answers cost at the resolver, summed over all links but the client's."""
+
+    queries: int = 0
+    packets: int = 0
+    bytes: int = 0
+    round_trips: int = 0
+    handshakes: int = 0
+
+
+class Outcome(_Model):
+    """What one phase came to: the baseline, or the run under attack."""
+
+    verdict: Verdict
+    leak: Secret = "none"
+    downgrade: bool = False
+    hijack: bool = False
+    denial: bool = False
+    detected: bool = False
+    fired: bool = False
+    exposures: tuple[Exposure, ...] = ()
+    counts: Counts = Counts()
+    answer: tuple[str, ...] = ()
+    """One text per query: "NOERROR secret.example.org. A 192.0.2.80", "SERVFAIL (EDE 22)", "no answer"."""
+    reason: str = ""
+    """Why the phase is inconclusive, or why the run was skipped."""
+
+
+class Crossing(_Model):
+    """A DNS message or a handshake on a link, for ladder diagrams.
+
+    ``towards`` says which way it went. ``seen`` is what the attacker learned from it; ``altered`` that
+    it was made, changed or swallowed by the attacker.
+    """
+
+    step: int
+    time: float
+    link: str
+    towards: Literal["resolver", "far"]
+    transport: str
+    protection: Literal["clear", "encrypted", "secure"]
+    text: str
+    packet: int
+    seen: Secret = "none"
+    altered: bool = False
+
+
+class TraceLine(_Model):
+    """A decision of the resolver, as it reported it."""
+
+    step: int
+    time: float
+    kind: str
+    text: str
+
+
+class AttackLine(_Model):
+    """What one attacker counted."""
+
+    attacker: str
+    link: str
+    matched: int
+    acted: int
+    actions: dict[str, int] = {}
+
+
+class Run(Outcome):
+    """A scenario (or a cell of its matrix) that was run, its baseline, and whether it was as expected."""
+
+    id: str
+    scenario: str
+    title: str
+    engine: str
+    policy: str
+    cell: dict[str, Any] = {}
+    claim: int | None = None
+    says: str = ""
+    why: str = ""
+    expected: bool | None = None
+    mismatches: tuple[str, ...] = ()
+    """How the outcome differs from the expectation, one text per field: "leak: expected none, got name"."""
+    baseline: Outcome | None = None
+    attackers: tuple[AttackLine, ...] = ()
+    ladder: tuple[Crossing, ...] = ()
+    trace: tuple[TraceLine, ...] = ()
+    links: tuple[str, ...] = ()
+    attacked_links: tuple[str, ...] = ()
+    seed: int = 0
+    duration_s: float = 0.0
+    evidence: str | None = None
+
+
+class Report(_Model):
+    """What ``adox run --json`` prints."""
+
+    schema_version: int = Field(default=1, alias="schema", serialization_alias="schema")
+    runs: tuple[Run, ...]
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

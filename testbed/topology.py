@@ -1,0 +1,104 @@
+"""What a topology is made of: servers in roles, and a link from the resolver to each of them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+
+import dns.name
+
+RESOLVER = "resolver"
+CLIENT = "client"
+MIRROR = "mirror"
+
+
+@dataclass(frozen=True)
+class Server:
+    """An authoritative server: the role it plays, its name, its addresses and the zone of its role.
+
+    ``zone`` is the zone that the role stands for; what else is hosted there is the world's to say.
+    ``parent`` is the role that serves the parent zone, None at the root.
+    """
+
+    role: str
+    zone: dns.name.Name
+    name: dns.name.Name
+    ipv4: str
+    ipv6: str
+    parent: str | None
+    link: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.link:
+            object.__setattr__(self, "link", self.role)
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """IPv4 and IPv6 address, in this order."""
+        return self.ipv4, self.ipv6
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Hosts and links. Each server hangs on a link of its own to the resolver; so does the client."""
+
+    name: str
+    summary: str
+    servers: tuple[Server, ...]
+    sensitive_name: dns.name.Name
+    resolver_addresses: tuple[str, str] = ("192.0.2.53", "2001:db8:2::53")
+    client_addresses: tuple[str, str] = ("192.0.2.1", "2001:db8:2::1")
+    by_role: dict[str, Server] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_role", {server.role: server for server in self.servers})
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that a server plays here."""
+        return tuple(self.by_role)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Every link, the client's first."""
+        return (CLIENT, *dict.fromkeys(server.link for server in self.servers))
+
+    def on_link(self, link: str) -> tuple[Server, ...]:
+        """The servers at the far end of a link."""
+        return tuple(server for server in self.servers if server.link == link)
+
+    def at(self, address: str) -> Server | None:
+        """The server that has an address, if any."""
+        return next((server for server in self.servers if address in server.addresses), None)
+
+
+def server(role: str, zone: str, name: str, number: int, parent: str | None, link: str = "") -> Server:
+    """A server whose addresses are made from a number between 1 and 254."""
+    return Server(
+        role=role,
+        zone=dns.name.from_text(zone),
+        name=dns.name.from_text(name),
+        ipv4=f"198.51.100.{number}",
+        ipv6=f"2001:db8:51::{number:x}",
+        parent=parent,
+        link=link,
+    )
+
+
+def names() -> list[str]:
+    """The names of all topologies that can be found."""
+    folder = importlib.import_module("topologies").__path__
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder))
+
+
+def load(name: str) -> Topology:
+    """The topology of a name.
+
+    Raises KeyError when no file in ``topologies/`` bears it.
+    """
+    if name not in names():
+        raise KeyError(name)
+    module = importlib.import_module(f"topologies.{name.replace('-', '_')}")
+    topology: Topology = module.TOPOLOGY
+    return topology
