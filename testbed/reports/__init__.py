@@ -1,0 +1,1 @@
+"""Reports: each lays out the same records, one file per report, and none computes a verdict."""

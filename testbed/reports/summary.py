@@ -1,0 +1,295 @@
+"""What all reports share: how runs are grouped and counted, and which packet shows what.
+
+Nothing here judges a run. The functions pick and sort what a record says, so that every report says the same.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from pathlib import PurePath
+from typing import Any
+
+from testbed.record import SECRETS, Crossing, Exposure, Outcome, Run, Secret, Verdict
+
+HOW = {
+    "clear": "read in clear text",
+    "terminated": "read in a session that the attacker terminates",
+    "served": "sent to a server that the attacker runs",
+    "sni": "read from the server name of a TLS handshake",
+    "address": "inferred from a server's address",
+}
+"""What the values of ``Exposure.how`` mean, as the end of a sentence about the secret."""
+
+POLICY_AXIS = "resolver.policy"
+
+_COLUMN_ORDER = ("opportunistic", "strict", "committed", "always")
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_ANCHOR = re.compile(r"[^A-Za-z0-9]+")
+_DIGITS = re.compile(r"(\d+)")
+
+
+class Status(StrEnum):
+    """What a run means for whoever waits for the suite to pass. Only the first is a pass."""
+
+    AS_EXPECTED = "as expected"
+    DIFFERS = "differs"
+    UNJUDGED = "no expectation"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+def status(run: Run) -> Status:
+    """How a run counts. Inconclusive is never a pass, whatever the scenario expected."""
+    if run.verdict is Verdict.SKIPPED:
+        return Status.SKIPPED
+    if run.verdict is Verdict.INCONCLUSIVE:
+        return Status.INCONCLUSIVE
+    if run.expected is None:
+        return Status.UNJUDGED
+    return Status.AS_EXPECTED if run.expected else Status.DIFFERS
+
+
+def visible(text: str) -> str:
+    r"""The text on one line, with nothing in it that is not what it seems.
+
+    Names come from packets and titles from files. Characters that steer a terminal, reverse the direction
+    of writing (Unicode TR 36), hide, or may not stand in XML 1.0 are written out (``\u202e``).
+    """
+    return _UNPRINTABLE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return " " if character in "\t\n\r" else character.encode("unicode_escape").decode("ascii")
+
+
+def worst_secret(exposures: Iterable[Exposure]) -> Secret:
+    """The most that some exposures give away."""
+    return max((exposure.secret for exposure in exposures), key=SECRETS.index, default="none")
+
+
+def at_rest(outcome: Outcome) -> Secret:
+    """The most that is exposed without the attack, too."""
+    return worst_secret(exposure for exposure in outcome.exposures if exposure.at_rest)
+
+
+# -- grouping --------------------------------------------------------------------------------------
+
+
+def section(run: Run) -> str:
+    """The section of the threat model: the first part of the scenario's id."""
+    return run.scenario.partition("/")[0]
+
+
+def label(value: object) -> str:
+    """The value of a matrix axis as a short text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(map(label, value)) or "none"
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def axes(run: Run) -> dict[str, str]:
+    """The matrix axes of a run by the last part of their name, without the policy, which has a column."""
+    return {
+        axis.rpartition(".")[2]: label(value)
+        for axis, value in run.cell.items()
+        if not (axis == POLICY_AXIS and value == run.policy)
+    }
+
+
+@dataclass(slots=True)
+class Row:
+    """A scenario, or a part of its matrix: what ran, by column. Mostly one run in each."""
+
+    scenario: str
+    title: str
+    claim: int | None
+    axes: dict[str, str]
+    cells: dict[str, list[Run]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The scenario's id without its section."""
+        return self.scenario.partition("/")[2] or self.scenario
+
+
+@dataclass(slots=True)
+class Section:
+    """The rows of one section of the threat model."""
+
+    name: str
+    rows: list[Row]
+
+
+@dataclass(slots=True)
+class Matrix:
+    """All runs as a table: a column for each policy (and engine, where there are several)."""
+
+    columns: list[str]
+    sections: list[Section]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every row, from the top."""
+        return [row for part in self.sections for row in part.rows]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run, in the order in which the table reads."""
+        return [run for row in self.rows for column in self.columns for run in row.cells.get(column, [])]
+
+
+def matrix(runs: Sequence[Run]) -> Matrix:
+    """Lay out runs. The order in which they were finished makes no difference."""
+    several = len({run.engine for run in runs}) > 1
+    first_claim: dict[str, float] = {}
+    for run in runs:
+        claim = math.inf if run.claim is None else run.claim
+        first_claim[section(run)] = min(claim, first_claim.get(section(run), math.inf))
+
+    def position(run: Run) -> tuple[Any, ...]:
+        claim = math.inf if run.claim is None else run.claim
+        group = section(run)
+        return first_claim[group], group, claim, *map(_natural, (run.scenario, *axes(run).values(), run.id))
+
+    columns: dict[str, tuple[Any, ...]] = {}
+    sections: dict[str, dict[tuple[Any, ...], Row]] = {}
+    for run in sorted(runs, key=position):
+        column = f"{run.engine}, {run.policy}" if several else run.policy
+        columns[column] = _column_position(run)
+        key = (run.scenario, *axes(run).items())
+        row = sections.setdefault(section(run), {}).setdefault(
+            key, Row(run.scenario, run.title, run.claim, axes(run))
+        )
+        row.cells.setdefault(column, []).append(run)
+    return Matrix(
+        columns=sorted(columns, key=lambda column: columns[column]),
+        sections=[Section(name, list(rows.values())) for name, rows in sections.items()],
+    )
+
+
+def _column_position(run: Run) -> tuple[Any, ...]:
+    known = _COLUMN_ORDER.index(run.policy) if run.policy in _COLUMN_ORDER else len(_COLUMN_ORDER)
+    return run.engine, known, run.policy
+
+
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A sort key for which "k=2" comes before "k=10"."""
+    parts = _DIGITS.split(text)
+    return tuple((1, int(part), "") if index % 2 else (0, 0, part) for index, part in enumerate(parts))
+
+
+def anchors(runs: Iterable[Run]) -> list[str]:
+    """A name for each run that may stand in an ``id`` attribute and in a link; no two are the same."""
+    given: list[str] = []
+    taken: set[str] = set()
+    for run in runs:
+        base = "run-" + (_ANCHOR.sub("-", run.id).strip("-").lower() or "x")
+        name, number = base, 1
+        while name in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name)
+        given.append(name)
+    return given
+
+
+# -- counting --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many runs had which verdict, and how they count."""
+
+    total: int
+    verdicts: dict[Verdict, int]
+    statuses: dict[Status, int]
+    skip_reasons: dict[str, int]
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words: "9 runs: 6 as expected, 1 differs, 1 inconclusive, 1 skipped (no unbound)"."""
+        parts = []
+        for kind, count in self.statuses.items():
+            word = "differ" if kind is Status.DIFFERS and count > 1 else kind.value
+            parts.append(f"{count} {word}")
+        if Status.SKIPPED in self.statuses:
+            reasons = [
+                text if count == self.statuses[Status.SKIPPED] else f"{count} {text}"
+                for text, count in self.skip_reasons.items()
+            ]
+            parts[-1] += f" ({'; '.join(reasons)})" if reasons else ""
+        head = f"{self.total} run" if self.total == 1 else f"{self.total} runs"
+        return f"{head}: {', '.join(parts)}" if parts else head
+
+
+def tally(runs: Sequence[Run]) -> Tally:
+    """Count runs; the dictionaries hold what occurs, in the order of the enumerations."""
+    verdicts = Counter(run.verdict for run in runs)
+    statuses = Counter(status(run) for run in runs)
+    reasons = Counter(visible(run.reason) for run in runs if run.verdict is Verdict.SKIPPED and run.reason)
+    return Tally(
+        total=len(runs),
+        verdicts={verdict: verdicts[verdict] for verdict in Verdict if verdicts[verdict]},
+        statuses={kind: statuses[kind] for kind in Status if statuses[kind]},
+        skip_reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+# -- packets ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decisive:
+    """The packet to look at first: where it is, and what it shows. ``capture`` is None if none is named."""
+
+    link: str
+    packet: int
+    capture: str | None
+    text: str
+
+
+def decisive(run: Run) -> Decisive | None:
+    """The packet that decided a run, if one did: the worst thing the attack exposed, or else did."""
+    exposures = sorted(run.exposures, key=lambda found: (found.at_rest, -SECRETS.index(found.secret)))
+    altered = (crossing for crossing in run.ladder if crossing.altered)
+    by_deed = [_of_crossing(run, crossing) for crossing in islice(altered, 1)]
+    by_sight = [_of_exposure(found) for found in exposures[:1]]
+    if run.verdict in (Verdict.HIJACK, Verdict.DOWNGRADE, Verdict.DENIAL):
+        return next(iter(by_deed + by_sight), None)
+    return next(iter(by_sight + by_deed), None)
+
+
+def _of_exposure(exposure: Exposure) -> Decisive:
+    rest = ", without the attack too" if exposure.at_rest else ""
+    text = f"{exposure.secret} {HOW[exposure.how]}{rest}: {exposure.text}"
+    return Decisive(exposure.link, exposure.packet, exposure.capture, text)
+
+
+def _of_crossing(run: Run, crossing: Crossing) -> Decisive:
+    """A crossing does not name its capture; an exposure on the same link may."""
+    capture = next((found.capture for found in run.exposures if found.link == crossing.link), None)
+    return Decisive(crossing.link, crossing.packet, capture, f"the attacker's doing: {crossing.text}")
+
+
+def capture_path(run: Run, capture: str) -> str:
+    """Where a capture file is: in the run's evidence folder, if there is one."""
+    return str(PurePath(run.evidence) / capture) if run.evidence else capture
+
+
+def tshark(path: str, packet: int) -> str:
+    """The command that shows a packet of a capture, to be pasted into a shell."""
+    return f"tshark -r {shlex.quote(path)} -Y 'frame.number == {packet}' -V"
