@@ -1,0 +1,195 @@
+"""The server's side of a byte stream: accepts connections, answers what comes in, lets nobody hold it up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from testbed.core.transport import Transport, TransportError
+from testbed.transports import Handler
+from testbed.transports.clear import Pump
+from testbed.transports.framing import Framer, frame
+from testbed.transports.sockets import abort
+from testbed.transports.stream import Stream
+
+IDLE_TIMEOUT = 10.0
+"""Seconds without a whole query after which a connection is closed (RFC 7766 section 6.2.3)."""
+
+OUTSTANDING = 1 << 20
+"""Octets of responses that a client may leave unread before no more of its queries are."""
+
+_HEADER = 12
+_ACCEPTS = 64
+_RETRY = 1.0
+
+
+class StreamListener:
+    """Implements ``testbed.transports.Listener`` over a listening socket, which it takes over."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        transport: Transport,
+        handler: Handler,
+        pump: Callable[[], Pump],
+        idle_timeout: float = IDLE_TIMEOUT,
+    ) -> None:
+        self.transport = transport
+        self.handler = handler
+        self.idle_timeout = idle_timeout
+        self.connections = 0
+        self.handshakes = 0
+        self.messages = 0
+        self.live: set[_Connection] = set()
+        self._sock = sock
+        self._pump = pump
+        self._loop = asyncio.get_running_loop()
+        self._retry: asyncio.TimerHandle | None = None
+        self._loop.add_reader(sock.fileno(), self._accept)
+
+    @property
+    def open(self) -> int:
+        """Connections open now."""
+        return len(self.live)
+
+    def close(self) -> None:
+        """Stop listening and abort all connections."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+        if self._retry is not None:
+            self._retry.cancel()
+        for connection in list(self.live):
+            connection.abort()
+
+    def _accept(self) -> None:
+        self._retry = None
+        for _ in range(_ACCEPTS):
+            try:
+                sock, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                # Out of descriptors, most likely. The loop reports it; trying again at once would hang it.
+                self._loop.remove_reader(self._sock.fileno())
+                self._retry = self._loop.call_later(_RETRY, self._listen_again)
+                raise
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:  # gone already
+                abort(sock)
+                continue
+            self.connections += 1
+            self.live.add(_Connection(self, sock, self._pump(), address[0]))
+
+    def _listen_again(self) -> None:
+        self._loop.add_reader(self._sock.fileno(), self._accept)
+
+
+class _Connection:
+    """One client's connection."""
+
+    def __init__(self, listener: StreamListener, sock: socket.socket, pump: Pump, peer: str) -> None:
+        self._listener = listener
+        self._pump = pump
+        self._peer = peer
+        self._framer = Framer()
+        self._last_call = False
+        self._stream = Stream(sock, self)
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + listener.idle_timeout
+        self._timer = self._loop.call_at(self._deadline, self._check_idle)
+
+    def abort(self) -> None:
+        """Drop it with RST."""
+        self._stream.abort()
+        self._forget()
+
+    # -- what the stream calls -------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Some bytes came in."""
+        waiting = not self._pump.established
+        try:
+            plaintext = self._pump.feed(data)
+        except TransportError:
+            self._flush()  # the alert that says why
+            self._close()
+            return
+        if waiting and self._pump.established:
+            self._listener.handshakes += 1
+        self._flush()
+        if plaintext:
+            self._framer.feed(plaintext)
+        self._last_call = self._pump.ended
+        self._work()
+
+    def ended(self, error: TransportError | None) -> None:
+        """The client will send no more: what it asked is still answered, unless the connection broke."""
+        if error is not None:
+            self.abort()
+            return
+        self._last_call = True
+        self._work()
+
+    def drained(self) -> None:
+        """There is room again."""
+        self._stream.resume()
+        self._work()
+
+    # -- ------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        """Answer what has come in whole, as far as the client reads the answers."""
+        while not self._stream.closed:
+            if self._stream.unsent > OUTSTANDING:
+                self._stream.pause()
+                return
+            message = self._framer.next_message()
+            if message is None:
+                break
+            if len(message) < _HEADER:  # not DNS, or the framing is lost
+                self.abort()
+                return
+            self._answer(message)
+        if self._last_call and not self._stream.unsent:
+            self._close()
+
+    def _answer(self, message: bytes) -> None:
+        listener = self._listener
+        listener.messages += 1
+        self._deadline = self._loop.time() + listener.idle_timeout
+        try:
+            for response in listener.handler(message, listener.transport, self._peer):
+                self._pump.send(frame(response))
+        except Exception:
+            # A fault of ours, not of the client's: the loop reports it.
+            self.abort()
+            raise
+        self._flush()
+
+    def _flush(self) -> None:
+        self._stream.write(self._pump.outgoing())
+
+    def _check_idle(self) -> None:
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_idle)
+        elif self._stream.unsent or not self._pump.established:
+            self.abort()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._stream.closed:
+            with contextlib.suppress(TransportError):
+                self._pump.close()
+                self._flush()
+            self._stream.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._timer.cancel()
+        self._listener.live.discard(self)

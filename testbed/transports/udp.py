@@ -1,0 +1,101 @@
+"""DNS over UDP (RFC 1035 section 4.2.1): one datagram there, one back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from testbed.core.transport import Failure, Transport, TransportError
+from testbed.transports import Address, Handler, Host, sockets
+
+_LARGEST = 65535
+
+
+async def exchange(
+    host: Host,
+    local: Address,
+    remote: Address,
+    wire: bytes,
+    accept: Callable[[bytes], bool],
+    timeout: float,
+) -> bytes:
+    """Send a query once and await the datagram that ``accept`` takes for its response.
+
+    The socket is connected, so that datagrams of other origin never get here; those that are not
+    accepted are ignored (RFC 5452 section 9.1). The caller chooses the source port, 0 leaves it to the
+    kernel. ``timeout`` is in seconds.
+
+    Raises TransportError: TIMEOUT, REFUSED after ICMP port unreachable, UNREACHABLE after another kind of
+    ICMP destination unreachable; OSError for local faults, such as a source port in use.
+    """
+    loop = asyncio.get_running_loop()
+    sock = sockets.bound(host, socket.SOCK_DGRAM, local)
+    response: asyncio.Future[bytes] = loop.create_future()
+
+    def readable() -> None:
+        try:
+            while not response.done():
+                data = sock.recv(_LARGEST)
+                if accept(data):
+                    response.set_result(data)
+        except (BlockingIOError, InterruptedError):
+            return
+        except Exception as error:  # whatever it is, it belongs to the caller
+            response.set_exception(error)
+
+    def expire() -> None:
+        if not response.done():
+            response.set_exception(TransportError(Failure.TIMEOUT, "no response"))
+
+    fd = sock.fileno()
+    timer = None
+    try:
+        sock.connect(remote)
+        sock.send(wire)
+        loop.add_reader(fd, readable)
+        timer = loop.call_later(timeout, expire)
+        return await response
+    except OSError as error:
+        raise sockets.failure(error) from error
+    finally:
+        if timer is not None:
+            timer.cancel()
+            loop.remove_reader(fd)
+        sock.close()
+
+
+class Listener:
+    """Implements ``testbed.transports.Listener``; there are no connections to count."""
+
+    connections = handshakes = open = 0
+
+    def __init__(self, sock: socket.socket, handler: Handler) -> None:
+        self.messages = 0
+        self._sock = sock
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+
+    def _readable(self) -> None:
+        try:
+            data, peer = self._sock.recvfrom(_LARGEST)
+        except OSError:  # nothing there after all, or news of a client that is gone
+            return
+        self.messages += 1
+        for response in self._handler(data, Transport.UDP, peer[0]):
+            # Lost like any datagram that does not fit or finds no way.
+            with contextlib.suppress(OSError):
+                self._sock.sendto(response, peer)
+
+
+def serve(host: Host, address: str, port: int, handler: Handler) -> Listener:
+    """Answer on an address and port until closed. Raises OSError when they cannot be had."""
+    return Listener(sockets.bound(host, socket.SOCK_DGRAM, (address, port)), handler)
