@@ -19,21 +19,27 @@ Acceptance = Literal["any", "secure-link", "secure-path", "validated"]
 session. secure-path: validated, or received over an authenticated session with a server whose own name was
 learned that way, back to the root. validated: with DNSSEC only."""
 
+Revalidation = Literal["off", "parallel", "strict", "serialised"]
+"""Whether a delegated zone is asked for its own NS RRset (draft-ietf-dnsop-ns-revalidation). parallel: beside
+the first query to it. strict: likewise, and the answer is thrown away when the zone names other servers.
+serialised: before that query."""
+
 Minimisation = Literal["off", "relaxed", "strict"]
 """QNAME minimisation (RFC 9156): relaxed falls back to the full name after an error, strict never does."""
 
 
 class Policy(BaseModel):
-    """A resolver's policy. ``signals`` is in order of preference; None means: those that the world publishes."""
+    """A resolver's policy. ``signals`` is in order of preference; None means those that are published."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("custom", description="The named policy that this one is, or is derived from.")
-    signals: tuple[str, ...] | None = Field(None, description="Signals to look for, in order of preference.")
+    signals: tuple[str, ...] | None = Field(None, description="Signals, in order of preference.")
     encryption: Encryption = Field("opportunistic", description="When queries must be encrypted.")
     authentication: Authentication = Field("none", description="Whether servers must prove their identity.")
     accept: Acceptance = Field("any", description="Which signals are accepted.")
     minimisation: Minimisation = Field("relaxed", description="QNAME minimisation (RFC 9156).")
+    revalidation: Revalidation = Field("off", description="Whether zones are asked for their NS RRset.")
     dnssec: bool = Field(True, description="Whether answers are validated (RFC 4035).")
     preconfigured_root: bool = Field(
         True, description="Whether the resolver ships with the knowledge that root servers encrypt."

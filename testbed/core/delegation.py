@@ -1,0 +1,101 @@
+"""What a resolver knows about a zone's name servers: who they are, and how they can be reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.rrset
+
+from testbed.core.resolver.cache import Security, Standing
+from testbed.core.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """That a name server offers encryption, over these transports and ports, in the order of preference.
+
+    ``signal`` names the signal that said so, ``standing`` why it may be believed, ``until`` when it expires.
+    An offer without transports says that the server is known to offer none.
+    """
+
+    signal: str
+    transports: tuple[tuple[Transport, int], ...]
+    standing: Standing
+    until: float
+
+
+class Offers:
+    """Offers by name server and signal, and the name servers whose own delegation was seen.
+
+    Signals that ride in referrals stand in the delegation of the zone that holds the server's name; only
+    when that was seen does the lack of an offer mean something.
+    """
+
+    def __init__(self) -> None:
+        self._offers: dict[tuple[dns.name.Name, str], Offer] = {}
+        self._seen: dict[dns.name.Name, float] = {}
+
+    def learn(self, server: dns.name.Name, offer: Offer, now: float) -> None:
+        """Keep an offer; one by the same signal that is better founded and still valid stays."""
+        old = self._offers.get((server, offer.signal))
+        if old is None or old.until <= now or old.standing <= offer.standing:
+            self._offers[(server, offer.signal)] = offer
+
+    def get(self, server: dns.name.Name, signal: str, now: float) -> Offer | None:
+        """What a signal said about a name server, if that has not expired."""
+        offer = self._offers.get((server, signal))
+        return offer if offer is not None and offer.until > now else None
+
+    def see(self, server: dns.name.Name, until: float) -> None:
+        """Remember that the delegation of the zone that holds this server's name was seen."""
+        self._seen[server] = until
+
+    def seen(self, server: dns.name.Name, now: float) -> bool:
+        """Whether it was, not too long ago."""
+        return self._seen.get(server, 0.0) > now
+
+
+@dataclass(slots=True)
+class Delegation:
+    """A zone cut: the zone, its name servers, and how far that can be believed.
+
+    ``standing`` is that of the NS RRset. ``ds`` is validated, or None. ``security`` says whether the zone is
+    signed with a chain of trust to it, or not.
+    """
+
+    zone: dns.name.Name
+    servers: tuple[dns.name.Name, ...]
+    ds: dns.rrset.RRset | None
+    security: Security
+    standing: Standing
+    until: float
+    source: dns.message.Message | None = None
+    """The response that it was taken from."""
+    confirmed: bool = False
+    """Whether the zone itself was asked for its NS RRset."""
+
+
+@dataclass(slots=True)
+class Referral:
+    """A referral as it is being taken apart: signals read it, replace its parts and note what they offer.
+
+    ``ds`` holds the DS records of the response, and ``ds_standing`` is VALIDATED where their signature was
+    verified. ``addresses`` has what glue there is in bailiwick. ``standing`` is that of whatever is unsigned
+    in the response. ``until`` is when the whole expires, in the core's time.
+    """
+
+    parent: dns.name.Name
+    zone: dns.name.Name
+    servers: tuple[dns.name.Name, ...]
+    servers_standing: Standing
+    addresses: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], tuple[dns.rrset.RRset, Standing]]
+    ds: dns.rrset.RRset | None
+    ds_standing: Standing
+    standing: Standing
+    message: dns.message.Message
+    until: float
+    offers: list[tuple[dns.name.Name, Offer]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,104 @@
+"""What the resolver core asks of its driver, and what it is told in return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dns.message
+import dns.name
+from cryptography import x509
+
+from testbed.core.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Send a query over UDP from a source port of the core's choice; answered with the response's octets.
+
+    ``accepts`` decides which datagrams from that server count as the response. Fails with TransportError.
+    """
+
+    server: str
+    port: int
+    source_port: int
+    wire: bytes
+    timeout: float
+
+    def accepts(self, wire: bytes) -> bool:
+        """Whether these octets answer the query: same ID, QR set, same question (RFC 5452 section 9.1)."""
+        end = question_end(self.wire)
+        return (
+            len(wire) >= end
+            and wire[:2] == self.wire[:2]
+            and bool(wire[2] & 0x80)
+            and wire[4:6] == self.wire[4:6]
+            and wire[12:end].lower() == self.wire[12:end].lower()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Open a session over TCP, TLS or QUIC; answered with a Session. Fails with TransportError."""
+
+    server: str
+    port: int
+    transport: Transport
+    sni: str | None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send a query in a session; answered with the response's octets. Fails with TransportError."""
+
+    session: Session
+    wire: bytes
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close a session. Nothing is answered."""
+
+    session: Session
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """An open session, as the driver presents it to the core: who it is with, and what the server showed.
+
+    ``chain`` is what the server presented, the end-entity certificate first; nobody has verified it yet.
+    """
+
+    number: int
+    server: str
+    port: int
+    transport: Transport
+    chain: tuple[x509.Certificate, ...] = ()
+    resumed: bool = False
+    alpn: str | None = None
+    open: bool = True
+    authenticated: bool = False
+    identity: str = ""
+    probed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The response to a client's query; ``token`` is what the driver gave with the query."""
+
+    token: object
+    message: dns.message.Message
+
+
+def question_end(wire: bytes) -> int:
+    """Offset just behind the first question of a message that we made, whose names are not compressed."""
+    offset = 12
+    while wire[offset]:
+        offset += wire[offset] + 1
+    return offset + 5
+
+
+def sni_text(name: dns.name.Name) -> str:
+    """A name as it appears in SNI and in certificates: without the final dot (RFC 6066 section 3)."""
+    return name.to_text(omit_final_dot=True).lower()

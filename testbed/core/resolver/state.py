@@ -1,0 +1,227 @@
+"""What a resolver is configured with, what it has in memory, and what one resolution may spend."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+import dns.name
+import dns.rdatatype
+import dns.rrset
+from cryptography import x509
+
+from testbed.core.delegation import Delegation, Offer, Offers
+from testbed.core.policy import Policy
+from testbed.core.probing import Prober
+from testbed.core.resolver.cache import Cache, Security, Standing
+from testbed.core.resolver.requests import Session
+from testbed.core.signal import Signal
+from testbed.core.transport import Transport
+
+QUERIES_PER_RESOLUTION = 100
+"""Upstream queries that one client query may cause, all in all, before it is given up."""
+
+NESTED_RESOLUTIONS = 12
+"""How deep resolutions of name server addresses and signals may nest."""
+
+ALIASES = 12
+"""CNAME and DNAME records that are followed for one query."""
+
+
+PRECONFIGURED = "preconfigured"
+"""Name of the signal that comes with the resolver's root hints."""
+
+
+class ResolutionError(Exception):
+    """A name could not be resolved. ``code`` is an extended DNS error (RFC 8914), ``text`` says why."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class CircleError(ResolutionError):
+    """Work needs itself, or is nested too deep. That is no property of the name, and is not remembered."""
+
+
+@dataclass(frozen=True)
+class RootServer:
+    """A root server from the resolver's hints, and the encryption it is known to offer, if any."""
+
+    name: dns.name.Name
+    addresses: tuple[str, ...]
+    offers: tuple[tuple[Transport, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a resolver is started with.
+
+    ``trust_anchor`` is the DS RRset of the root, None when the resolver is not to validate. ``authorities``
+    are the certificates of the CAs that it trusts. ``transports`` are the encrypted ones it speaks.
+    """
+
+    policy: Policy
+    roots: tuple[RootServer, ...]
+    trust_anchor: dns.rrset.RRset | None
+    authorities: tuple[x509.Certificate, ...]
+    signals: tuple[Signal, ...]
+    transports: tuple[Transport, ...] = (Transport.DOT,)
+    families: tuple[int, ...] = (4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneKeys:
+    """The validated DNSKEY RRset of a zone; None says that the zone is insecure."""
+
+    keys: dns.rrset.RRset | None
+    until: float
+
+    @property
+    def security(self) -> Security:
+        """SECURE with keys, INSECURE without."""
+        return Security.SECURE if self.keys is not None else Security.INSECURE
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One decision of the resolver, in its own words."""
+
+    time: float
+    kind: str
+    text: str
+    server: str | None = None
+    transport: str | None = None
+    authenticated: bool | None = None
+
+
+@dataclass
+class Memory:
+    """Everything that a resolver remembers between queries."""
+
+    configuration: Configuration
+    clock: Callable[[], float]
+    rng: random.Random
+    cache: Cache = field(default_factory=Cache)
+    offers: Offers = field(default_factory=Offers)
+    delegations: dict[dns.name.Name, Delegation] = field(default_factory=dict)
+    keys: dict[dns.name.Name, ZoneKeys] = field(default_factory=dict)
+    sessions: dict[tuple[str, int, Transport, str | None], Session] = field(default_factory=dict)
+    unreachable: dict[Hashable, float] = field(default_factory=dict)
+    trace: list[TraceEvent] = field(default_factory=list)
+    hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
+    places: dict[str, float] = field(default_factory=dict)
+    prober: Prober = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.prober = Prober(self.configuration.transports)
+        self._prime()
+
+    def _prime(self) -> None:
+        """Take in the root hints, with what comes preconfigured about root servers."""
+        configuration = self.configuration
+        for root in configuration.roots:
+            for address in root.addresses:
+                rdtype = dns.rdatatype.AAAA if ":" in address else dns.rdatatype.A
+                self.hints.setdefault((root.name, rdtype), []).append(address)
+            if configuration.policy.preconfigured_root and root.offers:
+                offer = Offer(PRECONFIGURED, root.offers, Standing.VALIDATED, math.inf)
+                self.offers.learn(root.name, offer, 0.0)
+        self.delegations[dns.name.root] = Delegation(
+            zone=dns.name.root,
+            servers=tuple(root.name for root in configuration.roots),
+            ds=configuration.trust_anchor,
+            security=Security.INSECURE if configuration.trust_anchor is None else Security.SECURE,
+            standing=Standing.VALIDATED,
+            until=math.inf,
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.configuration.policy
+
+    def addresses(self, server: dns.name.Name) -> list[str]:
+        """The addresses of a name server that are at hand: from answers, else from glue, else from hints."""
+        now = self.clock()
+        found: list[str] = []
+        for family, rdtype in ((4, dns.rdatatype.A), (6, dns.rdatatype.AAAA)):
+            if family not in self.configuration.families:
+                continue
+            known = self.cache.get(server, rdtype, now)
+            if known is not None:
+                found += [rdata.address for rdata in known.rrset]
+            else:
+                found += self.hints.get((server, rdtype), [])
+        return found
+
+    def in_order(self, addresses: list[str]) -> list[str]:
+        """Addresses in an order that is random, but stays, so that sessions are used again."""
+        for address in addresses:
+            if address not in self.places:
+                self.places[address] = self.rng.random()
+        return sorted(addresses, key=lambda address: self.places[address])
+
+    def address_ttl(self, server: dns.name.Name) -> float:
+        """Seconds until the first of a name server's addresses that are at hand expires."""
+        now = self.clock()
+        known = (self.cache.get(server, t, now) for t in (dns.rdatatype.A, dns.rdatatype.AAAA))
+        return min((entry.expires - now for entry in known if entry is not None), default=0.0)
+
+    def note(
+        self,
+        kind: str,
+        text: str,
+        *,
+        server: str | None = None,
+        transport: Transport | None = None,
+        authenticated: bool | None = None,
+    ) -> None:
+        """Add a decision to the trace."""
+        where = transport.value if transport is not None else None
+        self.trace.append(TraceEvent(self.clock(), kind, text, server, where, authenticated))
+
+    def flush(self) -> None:
+        """Forget data, delegations, keys and failures; sessions and probing state stay."""
+        self.cache.flush()
+        self.offers = Offers()
+        self.delegations.clear()
+        self.keys.clear()
+        self.unreachable.clear()
+        self._prime()
+
+
+@dataclass(slots=True)
+class Effort:
+    """What one client query has spent, all in all."""
+
+    queries: int = 0
+
+    def spend(self) -> None:
+        """Count an upstream query. Raises ResolutionError when it is one too many."""
+        self.queries += 1
+        if self.queries > QUERIES_PER_RESOLUTION:
+            raise ResolutionError(0, f"gave up after {QUERIES_PER_RESOLUTION} queries")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where in the tree of nested work a task is, so that circles are seen.
+
+    ``pending`` holds what is being worked on by the task and by those that wait for it.
+    """
+
+    effort: Effort
+    depth: int = 0
+    pending: frozenset[object] = frozenset()
+
+    def enter(self, work: object) -> Path:
+        """The path of work nested in this one. Raises CircleError when that closes a circle."""
+        if work in self.pending:
+            raise CircleError(0, f"needs itself: {work}")
+        if self.depth >= NESTED_RESOLUTIONS:
+            raise CircleError(0, f"nested deeper than {NESTED_RESOLUTIONS}: {work}")
+        return Path(self.effort, self.depth + 1, self.pending | {work})

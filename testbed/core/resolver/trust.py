@@ -1,0 +1,179 @@
+"""The chain of trust: keys of zones, and what signatures and denials say about a response (RFC 4035)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.rrset
+
+from testbed.core import denial, validation
+from testbed.core.delegation import Delegation
+from testbed.core.resolver.cache import Security, lifetime
+from testbed.core.resolver.contact import Contact
+from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
+from testbed.core.resolver.tasks import Once, Task
+from testbed.core.resolver.wire import Question
+
+BOGUS, NSEC_MISSING = 6, 12
+"""Extended DNS errors (RFC 8914)."""
+
+KEY_TTL = 86400.0
+"""Seconds; the longest that a validated DNSKEY RRset is used before it is asked for again."""
+
+
+class Trust:
+    """Validates. Whatever does not hold raises ResolutionError with the extended DNS error for it."""
+
+    def __init__(self, memory: Memory, contact: Contact) -> None:
+        self._memory = memory
+        self._contact = contact
+
+    def keys(self, delegation: Delegation, path: Path) -> Task[ZoneKeys]:
+        """The validated keys of a zone, asked for where they are not at hand."""
+        memory = self._memory
+        if delegation.security is not Security.SECURE:
+            return ZoneKeys(None, delegation.until)
+        held = memory.keys.get(delegation.zone)
+        if held is not None and held.until > memory.clock():
+            return held
+        work = ("keys", delegation.zone)
+        nested = path.enter(work)
+        keys: ZoneKeys = yield Once(work, lambda: self._fetch_keys(delegation, nested))
+        return keys
+
+    def _fetch_keys(self, delegation: Delegation, path: Path) -> Task[ZoneKeys]:
+        memory = self._memory
+        zone = delegation.zone
+        assert delegation.ds is not None
+        question = Question(zone, dns.rdatatype.DNSKEY)
+        received = yield from self._contact.ask(
+            delegation, question, path, lambda response: _lacks_keys(response, zone)
+        )
+        dnskeys = find(received.message.answer, zone, dns.rdatatype.DNSKEY)
+        assert dnskeys is not None
+        signatures = find_signatures(received.message.answer, zone, dns.rdatatype.DNSKEY)
+        now = memory.clock()
+        try:
+            usable = validation.verify_dnskeys(dnskeys, signatures, delegation.ds, now)
+        except validation.Bogus as bogus:
+            memory.note("validation", f"keys of {zone} are bogus: {bogus.text}")
+            raise ResolutionError(bogus.code, f"keys of {zone}: {bogus.text}") from bogus
+        keys = ZoneKeys(usable, lifetime(usable, now, KEY_TTL))
+        memory.keys[zone] = keys
+        memory.note("validation", f"keys of {zone} are secure")
+        return keys
+
+    # -- RRsets ------------------------------------------------------------------------------------
+
+    def verify(
+        self, rrset: dns.rrset.RRset, section: list[dns.rrset.RRset], zone: dns.name.Name, keys: ZoneKeys
+    ) -> validation.Verified:
+        """Verify an RRset with its signatures in a section. Raises ResolutionError."""
+        assert keys.keys is not None
+        signatures = find_signatures(section, rrset.name, rrset.rdtype)
+        try:
+            return validation.verify(rrset, signatures, keys.keys, zone, self._memory.clock())
+        except validation.Bogus as bogus:
+            raise ResolutionError(bogus.code, bogus.text) from bogus
+
+    def denials(
+        self, message: dns.message.Message, zone: dns.name.Name, keys: ZoneKeys
+    ) -> list[dns.rrset.RRset]:
+        """The NSEC and NSEC3 RRsets of a response whose signatures hold, and that belong to the zone."""
+        records = []
+        for rrset in message.authority:
+            if rrset.rdtype in (dns.rdatatype.NSEC, dns.rdatatype.NSEC3):
+                verified = self.verify(rrset, message.authority, zone, keys)
+                if verified.wildcard_source is None:
+                    records.append(rrset)
+        return records
+
+    # -- denials -----------------------------------------------------------------------------------
+
+    def check_absent(
+        self,
+        message: dns.message.Message,
+        question: Question,
+        zone: dns.name.Name,
+        keys: ZoneKeys,
+        *,
+        nxdomain: bool,
+    ) -> Security:
+        """What the proofs in a negative response come to."""
+        records = self.denials(message, zone, keys)
+        if nxdomain:
+            proof = denial.proves_nxdomain(question.name, records, zone)
+        else:
+            proof = denial.proves_nodata(question.name, question.rdtype, records, zone)
+        return self._conclude(proof, f"absence of {question.name} {question.rdtype.name}")
+
+    def check_wildcard(
+        self,
+        message: dns.message.Message,
+        name: dns.name.Name,
+        wildcard: dns.name.Name,
+        zone: dns.name.Name,
+        keys: ZoneKeys,
+    ) -> Security:
+        """What the proofs come to that no closer match than the wildcard exists."""
+        proof = denial.proves_wildcard(name, wildcard, self.denials(message, zone, keys), zone)
+        return self._conclude(proof, f"expansion of {wildcard} to {name}")
+
+    def delegation_security(
+        self,
+        message: dns.message.Message,
+        child: dns.name.Name,
+        zone: dns.name.Name,
+        keys: ZoneKeys,
+    ) -> tuple[dns.rrset.RRset | None, Security] | None:
+        """What a response from a signed parent says about a delegation.
+
+        A usable, validated DS RRset and SECURE; the DS RRset if any and INSECURE, when the child is provably
+        not signed in a way that we support; None, when the response says nothing about it.
+        """
+        for section in (message.answer, message.authority):
+            ds = find(section, child, dns.rdatatype.DS)
+            if ds is not None:
+                verified = self.verify(ds, section, zone, keys)
+                usable = validation.supported(ds)
+                kept = dns.rrset.from_rdata_list(ds.name, min(ds.ttl, verified.ttl), list(ds))
+                return kept, Security.SECURE if usable else Security.INSECURE
+        records = self.denials(message, zone, keys)
+        proof = denial.proves_unsigned_delegation(child, records, zone)
+        if proof is denial.Proof.NOT_PROVEN:
+            return None
+        return None, Security.INSECURE
+
+    def _conclude(self, proof: denial.Proof, what: str) -> Security:
+        if proof is denial.Proof.NOT_PROVEN:
+            raise ResolutionError(NSEC_MISSING, f"{what} is not proven")
+        return Security.SECURE if proof is denial.Proof.PROVEN else Security.INSECURE
+
+
+def find(
+    section: Iterable[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+) -> dns.rrset.RRset | None:
+    """The RRset of a name and type in a section."""
+    for rrset in section:
+        if rrset.rdtype == rdtype and rrset.name == name:
+            return rrset
+    return None
+
+
+def find_signatures(
+    section: Iterable[dns.rrset.RRset], name: dns.name.Name, covers: dns.rdatatype.RdataType
+) -> dns.rrset.RRset | None:
+    """The signatures over the RRset of a name and type in a section."""
+    for rrset in section:
+        if rrset.rdtype == dns.rdatatype.RRSIG and rrset.covers == covers and rrset.name == name:
+            return rrset
+    return None
+
+
+def _lacks_keys(response: dns.message.Message, zone: dns.name.Name) -> str | None:
+    if find(response.answer, zone, dns.rdatatype.DNSKEY) is None:
+        return "no DNSKEY records"
+    return None

@@ -1,0 +1,69 @@
+"""SVCB records of name servers (RFC 9460, RFC 9461): made by operators, read by resolvers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rdtypes.svcbbase
+import dns.rrset
+
+from testbed.core.transport import Transport
+
+PREFIX = "_dns"
+_BY_ALPN = {transport.alpn: transport for transport in Transport if transport.alpn}
+_KEYS = dns.rdtypes.svcbbase.ParamKey
+_UNDERSTOOD = {_KEYS.MANDATORY, _KEYS.ALPN, _KEYS.NO_DEFAULT_ALPN, _KEYS.PORT, 7}
+DOHPATH_KEY = 7
+"""SvcParamKey dohpath (RFC 9461 section 5)."""
+
+
+def owner(server: dns.name.Name) -> dns.name.Name:
+    """Where the SVCB records of a name server stand (RFC 9461 section 4)."""
+    return dns.name.Name((PREFIX.encode(), *server.labels))
+
+
+def make(
+    server: dns.name.Name, offers: Iterable[tuple[Transport, int]], ttl: int, owner_name: dns.name.Name
+) -> dns.rrset.RRset:
+    """SVCB records that announce a name server's transports, one record for each port, best first."""
+    by_port: dict[int | None, list[str]] = {}
+    for transport, port in offers:
+        by_port.setdefault(None if port == transport.port else port, []).append(str(transport.alpn))
+    rdatas = []
+    for priority, (explicit_port, alpns) in enumerate(by_port.items(), 1):
+        text = f"{priority} {server.to_text()} alpn={','.join(alpns)}"
+        if explicit_port is not None:
+            text += f" port={explicit_port}"
+        if "h2" in alpns:
+            text += ' key7="/dns-query{?dns}"'
+        rdatas.append(dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.SVCB, text))
+    return dns.rrset.from_rdata_list(owner_name, ttl, rdatas)
+
+
+def read(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[tuple[Transport, int], ...]:
+    """The transports and ports that SVCB records offer for a name server, in the order of preference.
+
+    Skipped are AliasMode, records with mandatory parameters that we do not know (RFC 9460 section 8),
+    those without a known ALPN (RFC 9461 section 4.1), and those that lead to another host than the name
+    server itself.
+    """
+    found: dict[tuple[Transport, int], None] = {}
+    for rdata in sorted(rrset, key=lambda item: int(item.priority)):
+        params = rdata.params
+        if rdata.priority == 0 or rdata.target not in (dns.name.root, server):
+            continue
+        mandatory = params.get(_KEYS.MANDATORY)
+        if mandatory is not None and not set(mandatory.keys) <= _UNDERSTOOD:
+            continue
+        alpn = params.get(_KEYS.ALPN)
+        port = params.get(_KEYS.PORT)
+        for identifier in alpn.ids if alpn is not None else ():
+            transport = _BY_ALPN.get(identifier.decode("ascii", "replace"))
+            if transport is None or (transport is Transport.DOH and DOHPATH_KEY not in params):
+                continue
+            found[(transport, port.port if port is not None else transport.port)] = None
+    return tuple(found)

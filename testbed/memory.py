@@ -1,0 +1,226 @@
+"""The resolver core in memory and in virtual time: no sockets, no packets, the same servers and attackers.
+
+It serves to search, to teach and to test: a resolution takes milliseconds, and every message is at hand. What
+is claimed is shown on the wire; what both can run must come to the same.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from testbed.attack.api import (
+    Alert,
+    Attacker,
+    Connect,
+    Drop,
+    Handshake,
+    Impersonate,
+    Reset,
+    Unreachable,
+)
+from testbed.attack.chain import Chain, Forward, Pending, Return
+from testbed.core import message
+from testbed.core.authoritative import Authoritative
+from testbed.core.resolver.core import Resolver
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
+from testbed.core.resolver.state import Configuration, TraceEvent
+from testbed.core.transport import Failure, Transport, TransportError
+from testbed.world.build import EPOCH, EVIL, World
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A query that left the resolver: where to, over what, and whether an attacker ended the session."""
+
+    role: str
+    transport: Transport
+    query: dns.message.Message
+    terminated: bool
+
+
+@dataclass(slots=True)
+class _Line:
+    """What lies between the resolver and a server in one session or datagram exchange."""
+
+    role: str
+    transport: Transport
+    pending: Pending
+    terminated: bool = False
+
+
+@dataclass
+class MemoryNetwork:
+    """A resolver, the servers of a world, and attackers on links, in memory.
+
+    ``attackers`` are by link. ``now`` is Unix time in the world; ``advance`` moves it. ``sent`` has every
+    query that left the resolver.
+    """
+
+    world: World
+    configuration: Configuration
+    attackers: Mapping[str, Sequence[Attacker]] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.now = float(EPOCH)
+        self.sent: list[Sent] = []
+        self._rng = random.Random(f"{self.seed} resolver")
+        self._chains = {link: Chain(attackers) for link, attackers in self.attackers.items()}
+        self._idle = Chain(())
+        self._lines: dict[int, _Line] = {}
+        self._numbers = 0
+        self._evil = self._evil_server()
+        self.resolver = Resolver(self.configuration, lambda: self.now, self._rng)
+
+    @property
+    def trace(self) -> list[TraceEvent]:
+        """What the resolver decided."""
+        return self.resolver.trace
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. Sessions do not outlive it: servers close what is idle."""
+        self.now += seconds
+        for line in list(self._lines):
+            self._hang_up(line)
+
+    def ask(
+        self, name: str | dns.name.Name, rdtype: str | dns.rdatatype.RdataType = "A", **options: Any
+    ) -> dns.message.Message:
+        """Ask the resolver, and carry out all that follows from it."""
+        query = message.query(_name(name), _type(rdtype), id=0, **options)
+        query.flags |= dns.flags.RD | dns.flags.AD
+        self.resolver.ask(query, None)
+        self.run()
+        return self.resolver.answers.popleft().message
+
+    def run(self) -> None:
+        """Carry out the resolver's requests until there are none."""
+        resolver = self.resolver
+        while resolver.requests:
+            ticket, request = resolver.requests.popleft()
+            if ticket in resolver.withdrawn:
+                continue
+            try:
+                result = self._perform(request)
+            except TransportError as error:
+                if error.failure is Failure.TIMEOUT:
+                    self.now += request.timeout
+                resolver.fail(ticket, error)
+            else:
+                resolver.succeed(ticket, result)
+        resolver.withdrawn.clear()
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def _perform(self, request: Any) -> Any:
+        match request:
+            case Datagram():
+                line = self._line(request.server, Transport.UDP)
+                return self._exchange(line, request.wire)
+            case Dial():
+                return self._dial(request)
+            case Transmit():
+                if request.session.number not in self._lines:
+                    raise TransportError(Failure.CLOSED, "the session has ended")
+                return self._exchange(self._lines[request.session.number], request.wire)
+            case HangUp():
+                self._lines.pop(request.session.number, None)
+                return None
+        raise TypeError(f"the core asked for {request!r}")
+
+    def _line(self, address: str, transport: Transport) -> _Line:
+        server = self.world.topology.at(address)
+        if server is None:
+            raise TransportError(Failure.UNREACHABLE, f"nothing is at {address}")
+        chain = self._chains.get(server.link, self._idle)
+        if transport.encrypted:
+            chain = self._idle
+        return _Line(server.role, transport, Pending(chain, transport, server.role))
+
+    def _exchange(self, line: _Line, wire: bytes) -> bytes:
+        self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
+        match line.pending.query(wire):
+            case Return(answer):
+                return answer
+            case Forward(forwarded):
+                answers = self._server(line.role).respond_wire(forwarded, line.transport)
+            case Reset():
+                raise TransportError(Failure.RESET)
+            case Drop():
+                answers = []
+        if not answers:
+            raise TransportError(Failure.TIMEOUT, "no response")
+        match line.pending.response(answers[0]):
+            case Forward(answer) | Return(answer):
+                return answer
+            case Reset():
+                raise TransportError(Failure.RESET)
+        raise TransportError(Failure.TIMEOUT, "no response")
+
+    def _server(self, role: str) -> Authoritative:
+        return self._evil if role == EVIL else self.world.authoritative(role)
+
+    def _evil_server(self) -> Authoritative:
+        zones = [zone for attackers in self.attackers.values() for one in attackers for zone in one.serves()]
+        return Authoritative((*self.world.hosting.get(EVIL, ()), *zones))
+
+    def _dial(self, request: Dial) -> Session:
+        line = self._line(request.server, request.transport)
+        server = self.world.topology.by_role[line.role]
+        chain = self._chains.get(server.link, self._idle)
+        _refuse(chain.connect(Connect("tcp", request.port, line.role)), timed_out="TCP handshake")
+        offers, credential = self.world.services.get(line.role, ((), None))
+        certificates = credential.chain if credential is not None else ()
+        if request.transport.encrypted:
+            alpn = (request.transport.alpn or "",)
+            hello = Handshake(line.role, request.port, request.sni, alpn, 512)
+            match chain.handshake(hello):
+                case Alert():
+                    raise TransportError(Failure.TLS, "alert")
+                case Impersonate(kind):
+                    certificates = self.world.forged_credential(kind, server.name).chain
+                    line = _Line(
+                        line.role,
+                        line.transport,
+                        Pending(chain, line.transport, line.role),
+                        terminated=True,
+                    )
+                case action:
+                    _refuse(action, timed_out="TLS handshake")
+            if (request.transport, request.port) not in offers and not line.terminated:
+                raise TransportError(Failure.REFUSED)
+        self._numbers += 1
+        self._lines[self._numbers] = line
+        return Session(self._numbers, request.server, request.port, request.transport, certificates)
+
+    def _hang_up(self, number: int) -> None:
+        del self._lines[number]
+        for session in self.resolver.sessions:
+            if session.number == number:
+                self.resolver.session_closed(session, None)
+
+
+def _refuse(action: object, timed_out: str) -> None:
+    """Raise what a blocked connection looks like to whoever opened it."""
+    match action:
+        case Drop():
+            raise TransportError(Failure.TIMEOUT, timed_out)
+        case Reset():
+            raise TransportError(Failure.REFUSED)
+        case Unreachable():
+            raise TransportError(Failure.UNREACHABLE)
+
+
+def _name(name: str | dns.name.Name) -> dns.name.Name:
+    return dns.name.from_text(name) if isinstance(name, str) else name
+
+
+def _type(rdtype: str | dns.rdatatype.RdataType) -> dns.rdatatype.RdataType:
+    return dns.rdatatype.from_text(rdtype) if isinstance(rdtype, str) else rdtype

@@ -1,0 +1,1 @@
+"""Worlds: the zones, keys, certificates and services that a scenario describes."""

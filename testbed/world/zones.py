@@ -1,0 +1,131 @@
+"""The zones of a world, made from a topology: what their operators put into them before they are signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from testbed.scenario.values import Record
+from testbed.topology import MIRROR, Server, Topology
+
+TTL = 3600
+"""Seconds; of every record that does not ask for another."""
+
+SERIAL = 2026010100
+
+TARGET_CONTENT = """
+@ A 203.0.113.10
+@ AAAA 2001:db8:80::10
+@ MX 10 mail
+@ TXT "the target zone"
+mail A 203.0.113.25
+www A 203.0.113.80
+www AAAA 2001:db8:80::80
+secret A 203.0.113.99
+secret AAAA 2001:db8:80::99
+alias CNAME secret
+*.wild A 203.0.113.77
+old DNAME example.org.
+"""
+"""What there is in the target zone, beside what a scenario adds."""
+
+
+class ZoneFile:
+    """A zone in the making: RRsets to which records can be added in any order."""
+
+    def __init__(self, origin: dns.name.Name) -> None:
+        self.origin = origin
+        self._rrsets: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], dns.rrset.RRset] = {}
+
+    def add(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, text: str, ttl: int = TTL) -> None:
+        """Add a record; names in its text are relative to the origin. Raises dns.exception.DNSException."""
+        rdata = dns.rdata.from_text(dns.rdataclass.IN, rdtype, text, self.origin, relativize=False)
+        self.merge(dns.rrset.from_rdata(name, ttl, rdata))
+
+    def merge(self, rrset: dns.rrset.RRset) -> None:
+        """Add all records of an RRset; the lowest TTL wins (RFC 2181 section 5.2)."""
+        key = (rrset.name, rrset.rdtype)
+        present = self._rrsets.get(key)
+        if present is None:
+            self._rrsets[key] = dns.rrset.from_rdata_list(rrset.name, rrset.ttl, list(rrset))
+            return
+        for rdata in rrset:
+            present.add(rdata, min(present.ttl, rrset.ttl))
+
+    def rrsets(self) -> list[dns.rrset.RRset]:
+        """Everything that was added."""
+        return list(self._rrsets.values())
+
+
+def hosted_zones(topology: Topology, count: int) -> tuple[dns.name.Name, ...]:
+    """Names of the zones that the target's server hosts beside the target, beside which it is one of many."""
+    target = topology.by_role["target"]
+    parent = target.zone.parent()
+    return tuple(dns.name.from_text(f"hosted-{number}", parent) for number in range(2, count + 1))
+
+
+def lay_out(
+    topology: Topology, hosted: Iterable[dns.name.Name], records: Iterable[Record]
+) -> dict[dns.name.Name, ZoneFile]:
+    """The unsigned zones of a topology.
+
+    ``hosted`` are further zones on the target's server, ``records`` further records.
+    """
+    files = {server.zone: ZoneFile(server.zone) for server in topology.servers}
+    target = topology.by_role["target"]
+    for zone in hosted:
+        files[zone] = ZoneFile(zone)
+        _delegate(files, zone, [target])
+        files[zone].add(zone, dns.rdatatype.A, "203.0.113.11")
+    for zone in dict.fromkeys(server.zone for server in topology.servers):
+        _delegate(files, zone, name_servers(topology, zone))
+    for server in topology.servers:
+        _add_addresses(files[_holder(files, server.name)], server)
+    for line in TARGET_CONTENT.strip().splitlines():
+        owner, rdtype, text = line.split(maxsplit=2)
+        name = dns.name.from_text(owner, target.zone)
+        files[target.zone].add(name, dns.rdatatype.from_text(rdtype), text)
+    for record in records:
+        rrset = dns.rrset.from_rdata(record.name, record.ttl, record.rdata)
+        files[_holder(files, record.name)].merge(rrset)
+    return files
+
+
+def name_servers(topology: Topology, zone: dns.name.Name) -> list[Server]:
+    """The servers in the NS RRset of a zone; those that only give away copies of it are not."""
+    return [server for server in topology.servers if server.zone == zone and server.link != MIRROR]
+
+
+def _delegate(files: dict[dns.name.Name, ZoneFile], zone: dns.name.Name, servers: list[Server]) -> None:
+    """Write a zone's apex, and its delegation with in-domain glue into the parent (RFC 9471)."""
+    own = files[zone]
+    first = servers[0].name.to_text()
+    own.add(zone, dns.rdatatype.SOA, f"{first} hostmaster.{first} {SERIAL} 1800 900 604800 900")
+    for server in servers:
+        own.add(zone, dns.rdatatype.NS, server.name.to_text())
+    if zone == dns.name.root:
+        for server in servers:
+            _add_addresses(own, server)
+        return
+    parent = files[_holder(files, zone.parent())]
+    for server in servers:
+        parent.add(zone, dns.rdatatype.NS, server.name.to_text())
+        if server.name.is_subdomain(zone):
+            _add_addresses(parent, server)
+
+
+def _holder(files: dict[dns.name.Name, ZoneFile], name: dns.name.Name) -> dns.name.Name:
+    """The zone that holds a name: the deepest one at or above it."""
+    while name not in files:
+        name = name.parent()
+    return name
+
+
+def _add_addresses(file: ZoneFile, server: Server) -> None:
+    file.add(server.name, dns.rdatatype.A, server.ipv4)
+    file.add(server.name, dns.rdatatype.AAAA, server.ipv6)
