@@ -1,0 +1,157 @@
+"""Contradictions: what is well-formed and still cannot be meant, because it cannot come true."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from testbed.attack.api import Capability
+from testbed.core.transport import Transport
+from testbed.record import SECRETS
+from testbed.scenario.errors import listed, unknown
+from testbed.scenario.parts import as_list
+from testbed.scenario.steps import AttackStep, QueryStep
+
+if TYPE_CHECKING:
+    from testbed.scenario.attackers import Attack
+    from testbed.scenario.expectation import PhaseExpectation
+    from testbed.scenario.model import Scenario
+    from testbed.scenario.world import World
+    from testbed.topology import Topology
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Where it is, below the part that was checked, and what is wrong; what would be right."""
+
+_FLAGS = ("hijack", "downgrade", "denial")
+_ANY_FLAG = (False, True)
+
+
+def _headline(leak: str, hijack: bool, downgrade: bool, denial: bool) -> str:
+    """The worst of what happened, in the order that verdicts have."""
+    worst = {"hijack": hijack, "leak": leak != "none", "downgrade": downgrade, "denial": denial}
+    return next((verdict for verdict, happened in worst.items() if happened), "safe")
+
+
+def _possible(verdict: str, allowed: Mapping[str, Sequence[bool]], leaks: Sequence[str]) -> bool:
+    """Whether flags and leaks that are allowed can add up to a verdict. Inconclusive says nothing of them.
+
+    A leak that is there without the attack, too, does not make the verdict.
+    """
+    choices = [allowed.get(flag) or _ANY_FLAG for flag in _FLAGS]
+    return verdict == "inconclusive" or any(
+        _headline(leak, *flags) == verdict
+        for leak in (*leaks, "none")
+        for flags in itertools.product(*choices)
+    )
+
+
+def contradictions(expectation: PhaseExpectation) -> Iterator[tuple[str, str]]:
+    """Fields of an expectation that no outcome can have together with its verdict."""
+    if not expectation.verdict:
+        return
+    verdicts = tuple(str(verdict) for verdict in expectation.verdict)
+    flags = {flag: getattr(expectation, flag) for flag in _FLAGS}
+    leaks = expectation.leak or SECRETS
+    if any(_possible(verdict, flags, leaks) for verdict in verdicts):
+        return
+    alone = [flag for flag in _FLAGS if not any(_possible(v, {flag: flags[flag]}, SECRETS) for v in verdicts)]
+    if not any(_possible(verdict, {}, leaks) for verdict in verdicts):
+        alone.append("leak")
+    named = listed(verdicts, "or")
+    for field in alone:
+        values = listed((str(value).lower() for value in getattr(expectation, field)), "or")
+        yield field, f"`{field}: {values}` cannot go with `verdict: {named}`; change one of the two"
+    if not alone:
+        yield "verdict", f"no outcome with these flags has the verdict {named}; the worst of them names it"
+
+
+def world(world: World, topology: Topology | None) -> Iterator[Problem]:
+    """Zones that nobody could validate, and ports that two services would share."""
+    for role, service in world.secure.items():
+        used: dict[tuple[str, int], Transport] = {}
+        for transport, port in service.offers:
+            over = "udp" if transport is Transport.DOQ else "tcp"
+            other = used.setdefault((over, port), transport)
+            if other is not transport:
+                yield (
+                    ("secure", role, "port"),
+                    f"{other} and {transport} cannot share {over} port {port}; drop one",
+                )
+    if topology is None:
+        return
+    signed = {topology.by_role[role].zone for role in world.signed}
+    for role, signing in world.signed.items():
+        parent = topology.by_role[role].parent
+        if parent is None or signing.island or topology.by_role[parent].zone in signed:
+            continue
+        zone, above = topology.by_role[role].zone, topology.by_role[parent].zone
+        yield (
+            ("signed", role),
+            f"{role} ({zone}) is signed but its parent {parent} ({above}) is not; "
+            f"sign {parent} too, or set `island: true` for {role}",
+        )
+
+
+def attack(attack: Attack) -> Iterator[Problem]:
+    """An attacker in a place where its kind cannot be."""
+    capability = attack.attacker_type.capability
+    if capability is Capability.OFF_PATH and attack.on:
+        yield ("on",), f"{attack.attacker} is off-path and sits on no link; leave `on` out"
+    if capability not in (Capability.OFF_PATH, Capability.OPERATOR) and not attack.on:
+        yield ("attacker",), f"{attack.attacker} ({capability}) must sit on a link; say which with `on`"
+
+
+def scenario(scenario: Scenario) -> Iterator[Problem]:
+    """Parts that do not fit together."""
+    yield from _steps(scenario)
+    yield from _transports(scenario)
+
+
+def _steps(scenario: Scenario) -> Iterator[Problem]:
+    names = [attack.attacker for attack in scenario.attack]
+    if not any(isinstance(step, QueryStep) for step in scenario.steps):
+        yield ("steps",), "the client asks for nothing; add a `query` step"
+    for number, step in enumerate(scenario.steps):
+        if not isinstance(step, AttackStep):
+            continue
+        if not names:
+            yield ("steps", number), "there is no attacker to switch; add one under `attack`"
+        elif isinstance(step.switch, dict):
+            for which in step.switch:
+                path = ("steps", number, "attack", str(which))
+                if isinstance(which, int) and which >= len(names):
+                    yield path, f"there is no attacker number {which}; the last is number {len(names) - 1}"
+                elif isinstance(which, str) and which not in names:
+                    yield path, unknown("attacker", which, names, " in this scenario")
+    for index, attack in enumerate(scenario.attack):
+        if attack.from_step is not None and attack.from_step >= len(scenario.steps):
+            last = len(scenario.steps) - 1
+            yield (
+                ("attack", index, "from_step"),
+                f"there is no step {attack.from_step}; steps are counted from 0, the last is {last}",
+            )
+        elif not any(
+            index in scenario.attackers_at(number)
+            for number, step in enumerate(scenario.steps)
+            if not isinstance(step, AttackStep)
+        ):
+            yield ("attack", index), f"{attack.attacker} is never active; switch it on in some step"
+
+
+def _transports(scenario: Scenario) -> Iterator[Problem]:
+    """Attackers that are after a transport which nobody offers could never fire."""
+    offered = {Transport.UDP, Transport.TCP}
+    for service in scenario.world.secure.values():
+        offered.update(service.transports)
+    for index, attack in enumerate(scenario.attack):
+        for name in type(attack.parameters).model_fields:
+            value = getattr(attack.parameters, name)
+            wanted = [item for item in as_list(value) if isinstance(item, Transport)]
+            if wanted and not offered.intersection(wanted):
+                named = listed(dict.fromkeys(wanted), "or")
+                yield (
+                    ("attack", index, "with", name),
+                    f"no server offers {named}, so {attack.attacker} finds nothing; "
+                    "add it under `world.secure`",
+                )

@@ -1,0 +1,167 @@
+"""The deployment in a scenario: what is published, which zones are signed, which servers encrypt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+import testbed
+from testbed import signals
+from testbed.core.transport import Transport
+from testbed.scenario import checks
+from testbed.scenario.context import context_of
+from testbed.scenario.errors import unknown
+from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
+from testbed.scenario.values import RecordText
+
+_TRANSPORTS = Path(testbed.__file__).parent / "transports"
+SERVED = tuple(item for item in Transport if item.encrypted and (_TRANSPORTS / f"{item}.py").is_file())
+"""The encrypted transports that the testbed's servers can offer: those that have a file there."""
+
+Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]
+"""DNSSEC algorithms that the testbed signs with, by their mnemonics in the registry."""
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
+class Signing(Part):
+    """How a zone is signed."""
+
+    denial: Literal["nsec", "nsec3"] = Field(
+        "nsec", description="How absence is proved (RFC 4034, RFC 5155)."
+    )
+    opt_out: StrictBool = Field(False, description="NSEC3 without unsigned delegations (RFC 5155 section 6).")
+    algorithm: Algorithm = Field("ECDSAP256SHA256", description="Algorithm of the zone's keys.")
+    island: StrictBool = Field(False, description="Signed, but without a DS record in the parent zone.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        with problems() as found:
+            if self.opt_out and self.denial != "nsec3":
+                found.add(("opt_out",), "opting out is part of NSEC3; add `denial: nsec3`")
+        return self
+
+
+class Service(Part):
+    """The encryption that a server offers, and the credential that it has."""
+
+    transports: tuple[Transport, ...] = Field(
+        (Transport.DOT,), min_length=1, description="Encrypted transports that the server offers."
+    )
+    certificate: Literal["valid", "self-signed", "expired", "wrong-name"] = Field(
+        "valid", description="Kind of the certificate that the server has for its name."
+    )
+    port: StrictInt | None = Field(
+        None, ge=1, le=65535, description="Port of the encrypted transports; default: that of each."
+    )
+
+    @field_validator("transports", mode="before")
+    @classmethod
+    def _offered(cls, value: Any) -> Any:
+        with problems() as found:
+            for index, name in enumerate(as_list(value)):
+                if name in ("udp", "tcp"):
+                    found.add(
+                        (index,), f"{name} is clear text, which every server offers; name an encrypted one"
+                    )
+                elif name not in SERVED:
+                    where = " among those that servers of the testbed offer"
+                    found.add((index,), unknown("transport", str(name), SERVED, where))
+        return as_list(value)
+
+    @property
+    def offers(self) -> tuple[tuple[Transport, int], ...]:
+        """Each transport with its port."""
+        return tuple((transport, self.port or transport.port) for transport in self.transports)
+
+
+def _by_role(model: type[AnyPart], value: Any, info: ValidationInfo) -> dict[str, AnyPart]:
+    """A mapping from role to options, of roles that the topology has."""
+    known = context_of(info).topology
+    options: dict[str, AnyPart] = {}
+    with problems() as found:
+        for role, given in spelt_out(value, "role").items():
+            if known is not None and role not in known.by_role:
+                found.add((role,), unknown("role", role, known.roles), key=True)
+                continue
+            try:
+                options[role] = given if isinstance(given, model) else model.model_validate(given)
+            except ValidationError as error:
+                found.take((role,), error)
+    return options
+
+
+class World(Part):
+    """The deployment: what the operators publish, which zones are signed, which servers encrypt."""
+
+    signal_options: dict[str, SerializeAsAny[BaseModel] | None] = Field(
+        default_factory=dict,
+        alias="signal",
+        description="Signals that the operators publish: names, or a mapping to parameters.",
+    )
+    signed: dict[str, Signing] = Field(
+        default_factory=dict, description="Zones that are signed, by role: a list, or a mapping to options."
+    )
+    secure: dict[str, Service] = Field(
+        default_factory=dict,
+        description="Servers that offer encryption, by role: a list, or a mapping to options.",
+    )
+    records: tuple[RecordText, ...] = Field(
+        (), description="Further records, NAME TTL TYPE RDATA, for the zones that their names lie in."
+    )
+    hosted_zones: StrictInt = Field(
+        10, ge=1, le=10_000, description="How many zones the target's server hosts, the target zone included."
+    )
+
+    @field_validator("signal_options", mode="before")
+    @classmethod
+    def _signals(cls, value: Any) -> dict[str, BaseModel | None]:
+        published: dict[str, BaseModel | None] = {}
+        known = signals.names()
+        with problems() as found:
+            for name, given in spelt_out(value, "signal").items():
+                if name not in known:
+                    found.add((name,), unknown("signal", name, known), key=True)
+                    continue
+                try:
+                    published[name] = checked(signals.load(name).Parameters, given) if given else None
+                except ValidationError as error:
+                    found.take((name,), error)
+        return published
+
+    @field_validator("signed", mode="before")
+    @classmethod
+    def _signed(cls, value: Any, info: ValidationInfo) -> dict[str, Signing]:
+        return _by_role(Signing, value, info)
+
+    @field_validator("secure", mode="before")
+    @classmethod
+    def _secure(cls, value: Any, info: ValidationInfo) -> dict[str, Service]:
+        return _by_role(Service, value, info)
+
+    @property
+    def signal(self) -> dict[str, BaseModel]:
+        """Each published signal and its parameters, in the order of the file.
+
+        One that was given none has its defaults; its file is not loaded before they are wanted.
+        """
+        return {name: given or signals.load(name).Parameters() for name, given in self.signal_options.items()}
+
+    @model_validator(mode="after")
+    def _possible(self, info: ValidationInfo) -> Self:
+        with problems() as found:
+            for path, message in checks.world(self, context_of(info).topology):
+                found.add(path, message)
+        return self
