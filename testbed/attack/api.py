@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import random
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -18,9 +19,10 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rrset
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from testbed.core.transport import Transport
+from testbed.core.zone import Zone
 
 
 class Capability(enum.StrEnum):
@@ -164,15 +166,18 @@ class Handshake:
 class Scene:
     """What an attacker knows of the world: names and addresses, never a verdict.
 
-    ``own_name`` and ``own_addresses`` are those of the server that the attacker runs.
+    ``own_name``, ``own_zone`` and ``own_addresses`` are those of the server that the attacker runs.
     """
 
     target_zone: dns.name.Name
     sensitive_name: dns.name.Name
     own_name: dns.name.Name
+    own_zone: dns.name.Name
     own_addresses: tuple[str, str]
-    server_names: dict[str, dns.name.Name]
+    server_names: Mapping[str, dns.name.Name]
     """Name of each server by role."""
+    zones: Mapping[dns.name.Name, Zone]
+    """Every zone as its operator serves it; whoever can ask for it can copy it."""
     link: str
     """The link that it sits on."""
     rng: random.Random
@@ -223,7 +228,31 @@ class Attacker:
         """The resolver sent a ClientHello."""
         return None
 
+    def serves(self) -> Iterable[Zone]:
+        """Zones that the attacker's own server serves beside its own one."""
+        return ()
+
     @classmethod
     def overrides(cls, hook: str) -> bool:
         """Whether this attacker has a hook of its own, so that the flows it needs must be handed to it."""
         return getattr(cls, hook) is not getattr(Attacker, hook)
+
+
+class RewriterParameters(Parameters):
+    """Parameters of attackers that change messages."""
+
+    certificate: CertificateKind = Field(
+        "own-name", description="What it shows to resolvers that use TLS, to get at the messages inside."
+    )
+
+
+class Rewriter(Attacker):
+    """Base of attackers that change messages: it tries to get between the ends of TLS sessions, too."""
+
+    Parameters = RewriterParameters
+
+    def handshake(self, handshake: Handshake) -> HandshakeAction:
+        """Terminate the session; whether the resolver puts up with the certificate is its affair."""
+        assert isinstance(self.parameters, RewriterParameters)
+        self.matched()
+        return Impersonate(self.parameters.certificate)

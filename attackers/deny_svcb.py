@@ -1,0 +1,64 @@
+"""Answers queries for SVCB records with "no such data", so that a server seems to offer no encryption."""
+
+from typing import Literal
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+from pydantic import Field
+
+from testbed.attack.api import (
+    Capability,
+    Drop,
+    MessageAction,
+    Query,
+    Reply,
+    Rewriter,
+    RewriterParameters,
+)
+
+NEGATIVE_TTL = 3600
+
+
+class DenySvcbParameters(RewriterParameters):
+    """What is answered."""
+
+    how: Literal["nodata", "nxdomain", "servfail", "drop"] = Field(
+        "nodata", description="nodata, nxdomain: a negative answer. servfail: an error. drop: nothing."
+    )
+
+
+class DenySvcb(Rewriter):
+    """Denies SVCB records (RFC 9461 section 8 describes what that does to clients of either kind)."""
+
+    capability = Capability.ON_PATH
+    source = "RFC 9461 section 8"
+    Parameters = DenySvcbParameters
+
+    def query(self, query: Query) -> MessageAction:
+        """Answer queries for SVCB records, whoever's they are."""
+        assert isinstance(self.parameters, DenySvcbParameters)
+        asked = query.message
+        if not asked.question or asked.question[0].rdtype != dns.rdatatype.SVCB:
+            return None
+        self.matched()
+        how = self.parameters.how
+        if how == "drop":
+            return Drop()
+        response = dns.message.make_response(asked)
+        if how == "servfail":
+            response.set_rcode(dns.rcode.SERVFAIL)
+            return Reply(response)
+        response.flags |= dns.flags.AA
+        if how == "nxdomain":
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        response.authority.append(self._soa(asked.question[0].name))
+        return Reply(response)
+
+    def _soa(self, name: dns.name.Name) -> dns.rrset.RRset:
+        """A SOA record, as a negative answer needs it (RFC 2308 section 3), of the closest zone we know."""
+        zone = max((z for z in self.scene.zones if name.is_subdomain(z)), key=len)
+        text = f"{zone} hostmaster.{zone} 1 1800 900 604800 {NEGATIVE_TTL}"
+        return dns.rrset.from_text(zone, NEGATIVE_TTL, "IN", "SOA", text)

@@ -1,0 +1,63 @@
+"""Terminates TLS in the server's place, with a certificate of some kind, and relays to the true server."""
+
+from typing import Literal
+
+import dns.rdatatype
+import dns.rrset
+from pydantic import Field
+
+from testbed.attack.api import (
+    Attacker,
+    Capability,
+    CertificateKind,
+    Handshake,
+    HandshakeAction,
+    Impersonate,
+    MessageAction,
+    Parameters,
+    Replace,
+    Response,
+)
+
+
+class ImpersonateParameters(Parameters):
+    """What is presented, and what is answered."""
+
+    certificate: CertificateKind = Field("self-signed", description="The certificate that is presented.")
+    answers: Literal["relayed", "forged"] = Field(
+        "relayed", description="forged: another address for the sensitive name, without its signature."
+    )
+
+
+class ImpersonateServer(Attacker):
+    """Sits between the two ends of a TLS session, if the resolver lets it."""
+
+    capability = Capability.ON_PATH
+    source = "RFC 8310 section 5; RFC 9539 section 4.6.3.4"
+    Parameters = ImpersonateParameters
+
+    @property
+    def _chosen(self) -> ImpersonateParameters:
+        assert isinstance(self.parameters, ImpersonateParameters)
+        return self.parameters
+
+    def handshake(self, handshake: Handshake) -> HandshakeAction:
+        """Terminate every session."""
+        self.matched()
+        return Impersonate(self._chosen.certificate)
+
+    def response(self, response: Response) -> MessageAction:
+        """Forge the answer for the sensitive name, inside sessions that were terminated."""
+        if self._chosen.answers != "forged" or not response.transport.encrypted:
+            return None
+        message = response.message
+        addresses = dict(zip((dns.rdatatype.A, dns.rdatatype.AAAA), self.scene.own_addresses, strict=True))
+        forged = [
+            dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, addresses[rrset.rdtype])
+            for rrset in message.answer
+            if rrset.name == self.scene.sensitive_name and rrset.rdtype in addresses
+        ]
+        if not forged:
+            return None
+        message.answer[:] = forged
+        return Replace(message)
