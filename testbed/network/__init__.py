@@ -1,0 +1,1 @@
+"""The network floor: sandboxes, virtual time, hosts with links between them, captures."""
