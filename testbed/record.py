@@ -78,6 +78,8 @@ class Outcome(_Model):
     """One text per query: "NOERROR secret.example.org. A 192.0.2.80", "SERVFAIL (EDE 22)", "no answer"."""
     reason: str = ""
     """Why the phase is inconclusive, or why the run was skipped."""
+    evidence: str | None = None
+    """The folder that the captures are in."""
 
 
 class Crossing(_Model):
@@ -141,7 +143,6 @@ class Run(Outcome):
     attacked_links: tuple[str, ...] = ()
     seed: int = 0
     duration_s: float = 0.0
-    evidence: str | None = None
 
 
 class Report(_Model):

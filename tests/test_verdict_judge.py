@@ -1,0 +1,607 @@
+"""The judge itself is judged: each planted fault must raise its flags, and nothing else."""
+
+import dns.flags
+import pytest
+from packets import EPOCH, RST, SYN, UDP, Flow, Tape, TlsFlow, fragments, ip, make_query, make_response, udp
+from phases import (
+    ADDRESS,
+    FORGED,
+    NAME,
+    REFERRAL,
+    SIGNATURE,
+    Walk,
+    control,
+    facts,
+    flags,
+    judged,
+    terminated,
+)
+
+from testbed.evidence import Decision
+from testbed.record import Verdict
+from testbed.verdict.judge import judge
+
+LEAK = {"verdict": Verdict.LEAK, "leak": "name"}
+
+
+def exposed(judgement) -> list[tuple[str, str, str, bool]]:
+    return [(e.link, e.secret, e.how, e.at_rest) for e in judgement.outcome.exposures]
+
+
+def in_clear(walk: Walk, role: str = "target", qname: str = NAME, **response) -> None:
+    """A query over UDP and its response."""
+    query = make_query(qname, ids=walk.tape.ids)
+    walk.tape.ask(role, query, make_response(query, **(response or {"answer": [ADDRESS, SIGNATURE]})))
+
+
+# -- controls --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "link", ["client", "root", "target-parent", "ns-parent", "ns-zone", "target", "mirror", "evil"]
+)
+@pytest.mark.parametrize("family", [0, 1])
+def test_a_control_run_raises_nothing(link, family):
+    run = Walk(tape=Tape(family=family)).resolve().evidence(f"attacker@{link}")
+    judgement = judged(facts(link, attacker_roles=["evil"]), run)
+    if link == "client":  # there it is the client itself that gives the name away, in the baseline too
+        assert flags(judgement) == {"leak": "name"}
+        assert exposed(judgement) == [("client", "name", "clear", True)]
+    else:
+        assert flags(judgement) == {}
+        assert judgement.outcome.exposures == ()
+        assert judgement.comments == {}
+    assert judgement.baseline.verdict is (Verdict.LEAK if link == "client" else Verdict.SAFE)
+    assert judgement.outcome.answer == ("NOERROR secret.example.org. A 192.0.2.80",)
+
+
+def test_what_is_exposed_at_rest_is_not_the_attack_s_doing():
+    how = {"target-parent": "udp"}
+    judgement = judged(
+        facts("target-parent"),
+        Walk(how).resolve().evidence("idle@target-parent"),
+        Walk(how).resolve().evidence(),
+    )
+    assert flags(judgement) == {"leak": "zone"}
+    assert exposed(judgement) == [("target-parent", "zone", "clear", True)]
+    assert judgement.baseline.leak == "zone"
+    assert judgement.baseline.verdict is Verdict.LEAK
+
+
+def test_a_passive_attacker_leaks_what_is_exposed_at_rest():
+    how = {"target-parent": "udp"}
+    walk = Walk(how).resolve()
+    judgement = judged(
+        facts("target-parent", passive=True),
+        walk.evidence("observe@target-parent", acted=0),
+        Walk(how).resolve().evidence(),
+    )
+    assert flags(judgement) == {"verdict": Verdict.LEAK, "leak": "zone"}
+    (exposure,) = judgement.outcome.exposures
+    assert exposure.at_rest
+    assert (exposure.capture, exposure.packet, exposure.step) == ("target-parent.pcapng", 1, 0)
+    assert exposure.text == "query example.org. A over UDP on the link to target-parent"
+
+
+def test_a_passive_attacker_who_saw_nothing_is_still_conclusive():
+    walk = Walk().resolve()
+    judgement = judged(facts("mirror", passive=True), walk.evidence(acted=0))
+    assert flags(judgement) == {"fired": False}
+
+
+def test_without_an_attack_the_baseline_is_the_outcome():
+    evidence = Walk({"target": "udp"}).resolve().evidence()
+    judgement = judge(facts(attacker_roles=["evil"]), evidence, None)
+    assert judgement.outcome == judgement.baseline
+    assert (judgement.outcome.verdict, judgement.outcome.leak) == (Verdict.SAFE, "none")
+    assert len(judgement.ladder) > 10
+    failed = Walk().resolve(rcode="SERVFAIL", ede=22).evidence()
+    outcome = judge(facts(), failed, None).outcome
+    assert (outcome.verdict, outcome.denial, outcome.detected) == (Verdict.DENIAL, True, True)
+    assert outcome.answer == ("SERVFAIL (EDE 22)",)
+
+
+# -- planted leaks ---------------------------------------------------------------------------------
+
+
+def test_clear_retry_after_a_failure():
+    walk = Walk()
+
+    def target() -> None:
+        flow = TlsFlow(walk.tape, "target", scope="resolver", holders=())
+        flow.hello()
+        flow.segment("resolver", RST)
+        walk.decide("target", "fallback")
+        in_clear(walk)
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("block-tls@target"))
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    (exposure,) = judgement.outcome.exposures
+    assert (exposure.how, exposure.at_rest, exposure.link) == ("clear", False, "target")
+    packet = walk.tape.frames["target"][exposure.packet - 1]
+    assert b"\x06secret\x07example\x03org" in packet.data
+    assert judgement.comments["target"][exposure.packet] == (
+        "the attacker learns the name: query secret.example.org. A over UDP on the link to target; "
+        "downgrade: secret.example.org. A to target is clear; it was secure in the baseline"
+    )
+
+
+@pytest.mark.parametrize("sni", ["ns1.example.org", "NS1.EXAMPLE.ORG"])
+def test_sni_of_a_server_in_the_zone(sni):
+    walk = Walk()
+
+    def target() -> None:
+        walk.flows["target"] = walk.dial("target", sni=sni)
+        walk.target()
+
+    evidence = walk.resolve(target).evidence("x@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == {"verdict": Verdict.LEAK, "leak": "zone"}
+    assert exposed(judgement) == [("target", "zone", "sni", False)]
+    assert flags(judged(facts("root"), evidence)) == {}
+
+
+@pytest.mark.parametrize("zones", [1, 2])
+def test_address_of_a_server_with_one_zone(zones):
+    view = facts("target", zones_hosted={"target": zones}, passive=True)
+    judgement = judged(view, Walk().resolve().evidence("observe@target"))
+    if zones == 1:
+        assert flags(judgement) == {"verdict": Verdict.LEAK, "leak": "zone"}
+        assert exposed(judgement) == [("target", "zone", "address", True)]
+        assert judgement.outcome.exposures[0].packet == 1
+    else:
+        assert flags(judgement) == {}
+
+
+@pytest.mark.parametrize(
+    ("how", "authenticated", "downgrade"),
+    [("dot", True, False), ("dot", False, True), ("udp", True, True), ("tcp", True, True)],
+)
+def test_query_to_the_wrong_server(how, authenticated, downgrade):
+    walk = Walk({"evil": how}, authenticates=authenticated)
+    evidence = walk.resolve(lambda: walk.exchange("evil", NAME, answer=[FORGED])).evidence("x@target-parent")
+    evidence.decisions[:] = [
+        Decision(d.time, d.step, d.kind, d.text, d.server, d.transport, True)
+        if d.server not in ("198.51.100.66", "2001:db8:51::42")
+        else d
+        for d in evidence.decisions
+    ]
+    judgement = judged(facts("target-parent", attacker_roles=["evil"]), evidence)
+    assert flags(judgement) == {**LEAK, **({"downgrade": True} if downgrade else {})}
+    assert exposed(judgement) == [("evil", "name", "served", False)]
+    assert flags(judged(facts("target-parent"), evidence)) == ({"downgrade": True} if downgrade else {})
+
+
+def test_one_packet_on_ipv6_only():
+    walk = Walk()
+
+    def target() -> None:
+        walk.target()
+        walk.tape.family = 1
+        walk.tape.ask("target", make_query(NAME))
+        walk.tape.family = 0
+
+    evidence = walk.resolve(target).evidence("x@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    (exposure,) = judgement.outcome.exposures
+    assert evidence.captures["target"].frames[exposure.packet - 1].data[12:14] == b"\x86\xdd"
+
+
+@pytest.mark.parametrize("relay", [True, False])
+def test_session_that_the_attacker_terminates(relay):
+    walk = Walk()
+    evidence = walk.resolve(terminated(walk, relay=relay)).evidence("impersonate@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    assert exposed(judgement) == [("target", "name", "terminated", False)]
+
+
+def test_terminated_session_with_a_mis_issued_certificate_is_no_downgrade():
+    walk = Walk()
+    evidence = walk.resolve(terminated(walk)).evidence("impersonate@target")
+    evidence.decisions[-1] = Decision(EPOCH, 0, "handshake", "", "198.51.100.6", "dot", True)
+    assert flags(judged(facts("target"), evidence)) == LEAK
+
+
+@pytest.mark.parametrize("size", [1400, 40])
+def test_name_in_an_error_report(size):
+    how = {"ns-zone": "tcp"}
+    walk = Walk(how)
+
+    def target() -> None:
+        walk.target()
+        report = make_query("_er.1.secret.example.org.22._er.agent.dnshost.net.", "TXT")
+        walk.flows["ns-zone"].message("far", report, size)
+
+    evidence = walk.resolve(target).evidence("x@ns-zone")
+    judgement = judged(facts("ns-zone"), evidence, Walk(how).resolve().evidence())
+    assert flags(judgement) == LEAK
+    assert exposed(judgement) == [("ns-zone", "name", "clear", False)]
+
+
+def test_name_in_mixed_case():
+    walk = Walk()
+    evidence = walk.resolve(lambda: in_clear(walk, qname="sEcReT.ExAmPlE.oRg.")).evidence("x@target")
+    assert flags(judged(facts("target"), evidence)) == {**LEAK, "downgrade": True}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 14, 15, 20, 27, 30])
+@pytest.mark.parametrize("order", ["in order", "out of order", "retransmitted", "overlapping"])
+def test_name_split_over_segments(cut, order):
+    walk = Walk()
+    query = make_query(NAME).to_wire()
+    stream = len(query).to_bytes(2) + query
+
+    def target() -> None:
+        flow = Flow(walk.tape, "target", 53).open()
+        start = flow.next["far"]
+        parts = [(0, stream[:cut]), (cut, stream[cut:])]
+        if order == "out of order":
+            parts.reverse()
+        elif order == "retransmitted":
+            parts.insert(0, parts[0])
+        elif order == "overlapping":
+            parts[1] = (max(cut - 9, 0), stream[max(cut - 9, 0) :])
+        frames = [flow.segment("far", 0x18, payload, seq=start + offset) for offset, payload in parts]
+        walk.last = frames[-1]
+
+    evidence = walk.resolve(target).evidence("x@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    (exposure,) = judgement.outcome.exposures
+    assert exposure.packet == walk.last.number
+
+
+@pytest.mark.parametrize("family", [0, 1])
+def test_name_in_a_fragmented_datagram(family):
+    walk = Walk(tape=Tape(family=family))
+
+    def target() -> None:
+        link, ours, theirs = walk.tape.ends("target")
+        packet = ip(ours, theirs, UDP, udp(4000, 53, make_query(NAME).to_wire()))
+        for part in fragments(packet, 24):
+            walk.last = walk.tape.send(link, part, "far")
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("x@target"))
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    assert judgement.outcome.exposures[0].packet == walk.last.number
+
+
+def test_name_on_an_unusual_port():
+    walk = Walk()
+
+    def target() -> None:
+        walk.tape.datagram("target", make_query(NAME).to_wire(), "far", 4000, at=5353)
+
+    evidence = walk.resolve(target).evidence("x@target")
+    assert flags(judged(facts("target"), evidence)) == {**LEAK, "downgrade": True}
+
+
+def test_name_in_a_response_only():
+    how = {"ns-zone": "udp"}
+    walk = Walk(how)
+
+    def target() -> None:
+        walk.target()
+        in_clear(walk, "ns-zone", "www.dnshost.net.", answer=[f"www.dnshost.net. 300 IN CNAME {NAME}"])
+
+    evidence = walk.resolve(target).evidence("x@ns-zone")
+    judgement = judged(facts("ns-zone"), evidence, Walk(how).resolve().evidence())
+    assert flags(judgement) == LEAK
+    (exposure,) = judgement.outcome.exposures
+    assert exposure.text.startswith("response to www.dnshost.net. A over UDP")
+    assert walk.tape.frames["ns-zone"][exposure.packet - 1].side == "far"
+
+
+def test_what_the_attacker_makes_up_teaches_it_nothing():
+    walk = Walk()
+
+    def target() -> None:
+        walk.target()
+        spoofed = make_response(make_query(NAME), answer=[FORGED])
+        walk.tape.datagram("target", spoofed.to_wire(), "resolver", 4000, scope="resolver")
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("spoof@target"))
+    assert flags(judgement) == {}
+    assert [c.text for c in judgement.ladder if c.altered] == ["secret.example.org. A 203.0.113.66"]
+
+
+def test_query_that_the_attacker_swallows_is_exposed_all_the_same():
+    walk = Walk()
+
+    def target() -> None:
+        walk.tape.ask("target", make_query(NAME), scope="resolver")
+
+    judgement = judged(facts("target"), walk.resolve(target, rcode="SERVFAIL").evidence("x@target"))
+    assert flags(judgement) == {**LEAK, "downgrade": True, "denial": True}
+
+
+def test_only_the_attacker_s_links_and_keys_count():
+    walk = Walk()
+    evidence = walk.resolve(lambda: in_clear(walk)).evidence("x@root")
+    assert flags(judged(facts("root"), evidence)) == {"verdict": Verdict.DOWNGRADE, "downgrade": True}
+
+
+# -- planted downgrades, forgeries, denials ----------------------------------------------------------
+
+
+def test_encrypted_but_no_longer_authenticated():
+    walk = Walk()
+
+    def target() -> None:
+        walk.authenticates = False
+        walk.target()
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("x@target"))
+    assert flags(judgement) == {"verdict": Verdict.DOWNGRADE, "downgrade": True}
+
+
+def test_a_resolver_that_reports_nothing_gets_the_benefit_of_the_doubt():
+    walk = Walk(authenticates=None)
+    judgement = judged(facts("target"), walk.resolve().evidence("x@target"), control(authenticates=None))
+    assert flags(judgement) == {}
+    assert {c.protection for c in judgement.ladder if c.transport == "dot" and "Hello" not in c.text} == {
+        "secure"
+    }
+
+
+@pytest.mark.parametrize(
+    ("response", "raised"),
+    [
+        ({"answer": [FORGED]}, {"verdict": Verdict.HIJACK, "hijack": True}),
+        ({"answer": [ADDRESS, FORGED]}, {"verdict": Verdict.HIJACK, "hijack": True}),
+        ({"rcode": "NXDOMAIN"}, {"verdict": Verdict.HIJACK, "hijack": True}),
+        ({}, {}),
+        ({"rcode": "SERVFAIL"}, {"verdict": Verdict.DENIAL, "denial": True}),
+        ({"rcode": "REFUSED"}, {"verdict": Verdict.DENIAL, "denial": True}),
+        ({"rcode": "none"}, {"verdict": Verdict.DENIAL, "denial": True}),
+        ({"rcode": "SERVFAIL", "ede": 22}, {"verdict": Verdict.DENIAL, "denial": True, "detected": True}),
+        ({"answer": [ADDRESS], "ede": 10}, {"detected": True}),
+    ],
+)
+def test_what_the_client_gets(response, raised):
+    evidence = Walk().resolve(**response).evidence("x@target")
+    assert flags(judged(facts("target"), evidence)) == raised
+
+
+def test_no_data_instead_of_data():
+    walk = Walk().resolve(answer=[ADDRESS])
+    walk.tape.client[0].response.answer.clear()
+    assert flags(judged(facts("target"), walk.evidence("x@target"))) == {
+        "verdict": Verdict.HIJACK,
+        "hijack": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "hijack"),
+    [
+        ([f"{NAME} 7 IN A 192.0.2.80", SIGNATURE], False),
+        ([f"{NAME} 300 IN CNAME x.net.", "x.net. 300 IN A 192.0.2.80"], False),
+        ([f"{NAME} 300 IN CNAME x.net.", "x.net. 300 IN A 203.0.113.66", ADDRESS.replace("sec", "x")], True),
+        (["x.net. 300 IN A 192.0.2.80"], True),
+        ([f"{NAME} 300 IN CNAME {NAME}"], True),
+    ],
+)
+def test_aliases_are_followed_and_ttls_do_not_matter(answer, hijack):
+    judgement = judged(facts("target"), Walk().resolve(answer=answer).evidence("x@target"))
+    assert judgement.outcome.hijack is hijack
+
+
+def test_detection():
+    evidence = Walk().resolve(rcode="SERVFAIL", ede=22).evidence("x@target")
+    alarm = Decision(EPOCH, 0, "alarm", "the certificate is not ours")
+    baseline = control()
+    assert judged(facts("target"), evidence, baseline).outcome.detected
+    loud = Walk().resolve().evidence("x@target")
+    loud.decisions.append(alarm)
+    assert flags(judged(facts("target"), loud, baseline)) == {"detected": True}
+    baseline.decisions.append(alarm)
+    assert flags(judged(facts("target"), loud, baseline)) == {}
+
+
+def test_the_worst_comes_first():
+    walk = Walk()
+    evidence = walk.resolve(lambda: in_clear(walk), answer=[FORGED]).evidence("x@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == {
+        "verdict": Verdict.HIJACK,
+        "hijack": True,
+        "leak": "name",
+        "downgrade": True,
+    }
+
+
+def test_each_step_is_judged():
+    def twice(second) -> Walk:
+        walk = Walk().resolve()
+        walk.tape.step, walk.tape.time = 1, walk.tape.time + 3600
+        query = make_query(NAME)
+        answer = make_response(query, answer=[ADDRESS])
+        walk.tape.client_asks(NAME, answer, answer, middle=lambda: second(walk))
+        return walk
+
+    baseline = twice(Walk.target).evidence()
+    quiet = twice(Walk.target).evidence("x@target")
+    assert flags(judged(facts("target"), quiet, baseline)) == {}
+    loud = twice(in_clear).evidence("x@target")
+    judgement = judged(facts("target"), loud, baseline)
+    assert flags(judgement) == {**LEAK, "downgrade": True}
+    assert [exposure.step for exposure in judgement.outcome.exposures] == [1]
+    assert judgement.outcome.answer == ("NOERROR secret.example.org. A 192.0.2.80",) * 2
+
+
+# -- ladder and counts -------------------------------------------------------------------------------
+
+
+def shown(judgement, link: str) -> list[tuple[str, str, str, str, bool]]:
+    return [(c.towards, c.protection, c.text, c.seen, c.altered) for c in judgement.ladder if c.link == link]
+
+
+def test_ladder_of_a_reset_connection():
+    walk = Walk()
+
+    def target() -> None:
+        flow = TlsFlow(walk.tape, "target", scope="resolver", holders=())
+        flow.hello()
+        flow.segment("resolver", RST)
+        in_clear(walk)
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("block-tls@target"))
+    assert shown(judgement, "target") == [
+        ("far", "clear", "TLS ClientHello, SNI ns1.dnshost.net", "none", True),
+        ("resolver", "clear", "TCP RST", "none", True),
+        ("far", "clear", "secret.example.org. A", "name", False),
+        ("resolver", "clear", "secret.example.org. A 192.0.2.80, RRSIG", "name", False),
+    ]
+    assert [crossing.time for crossing in judgement.ladder] == sorted(c.time for c in judgement.ladder)
+
+
+def test_ladder_of_a_refused_connection():
+    walk = Walk()
+
+    def target() -> None:
+        flow = Flow(walk.tape, "target", 853)
+        flow.segment("far", SYN)
+        flow.segment("resolver", RST | 0x10)
+
+    judgement = judged(facts("target"), walk.resolve(target, rcode="SERVFAIL").evidence("x@target"))
+    assert shown(judgement, "target") == [
+        ("far", "clear", "TCP SYN to port 853", "none", False),
+        ("resolver", "clear", "TCP RST, connection refused", "none", False),
+    ]
+
+
+def test_ladder_of_a_rewritten_referral():
+    how = {"target-parent": "udp"}
+    walk = Walk(how)
+    original = walk.exchange
+
+    def rewritten(role, qname, qtype="A", **response):
+        if role != "target-parent":
+            return original(role, qname, qtype, **response)
+        query, tape = make_query(qname), walk.tape
+        port = tape.port()
+        tape.datagram(role, query.to_wire(), "far", port)
+        true = make_response(query, authority=REFERRAL, aa=False)
+        tape.datagram(role, true.to_wire(), "resolver", port, scope="far")
+        forged = make_response(query, authority=["example.org. 3600 IN NS ns.evil-dns.net."], aa=False)
+        return tape.datagram(role, forged.to_wire(), "resolver", port, scope="resolver")
+
+    walk.exchange = rewritten
+    evidence = walk.resolve(lambda: original("evil", NAME, answer=[FORGED])).evidence("x@target-parent")
+    view = facts("target-parent", attacker_roles=["evil"])
+    judgement = judged(view, evidence, Walk(how).resolve().evidence())
+    assert flags(judgement) == LEAK
+    assert exposed(judgement) == [
+        ("target-parent", "zone", "clear", True),
+        ("evil", "name", "served", False),
+    ]
+    assert shown(judgement, "target-parent") == [
+        ("far", "clear", "example.org. A", "zone", False),
+        (
+            "resolver",
+            "clear",
+            "referral example.org. NS ns.evil-dns.net. (was: referral example.org. NS ns1.dnshost.net., "
+            "DS 13 2)",
+            "zone",
+            True,
+        ),
+    ]
+    assert shown(judgement, "evil")[-2:] == [
+        ("far", "secure", "secret.example.org. A", "name", False),
+        ("resolver", "secure", "secret.example.org. A 203.0.113.66", "name", True),
+    ]
+
+
+def test_ladder_of_a_swallowed_response():
+    walk = Walk({"root": "udp"})
+    evidence = walk.resolve(
+        lambda: walk.tape.ask(
+            "root", make_query("org.", "NS"), make_response(make_query("org.", "NS")), answer="far"
+        )
+    ).evidence("x@root")
+    judgement = judged(facts("root"), evidence, Walk({"root": "udp"}).resolve().evidence())
+    assert shown(judgement, "root")[-2:] == [
+        ("far", "clear", "org. NS", "none", False),
+        ("resolver", "clear", "no data, org. NS (swallowed)", "none", True),
+    ]
+
+
+def test_ladder_of_a_terminated_session():
+    walk = Walk()
+    evidence = walk.resolve(terminated(walk, answer=[FORGED])).evidence("impersonate@target")
+    assert shown(judged(facts("target"), evidence), "target") == [
+        ("far", "clear", "TLS ClientHello, SNI ns1.dnshost.net", "none", True),
+        ("resolver", "encrypted", "TLS 1.3 session, not authenticated", "none", True),
+        ("far", "encrypted", "secret.example.org. A", "name", False),
+        (
+            "resolver",
+            "encrypted",
+            "secret.example.org. A 203.0.113.66 (was: secret.example.org. A 192.0.2.80, RRSIG)",
+            "name",
+            True,
+        ),
+    ]
+
+
+def test_relayed_messages_may_be_compressed_anew_and_bear_another_id():
+    walk = Walk({"root": "udp"})
+
+    def target() -> None:
+        walk.target()
+        query, port = make_query("net.", "NS"), walk.tape.port()
+        response = make_response(
+            query, answer=["net. 300 IN NS a.nic.net."], authority=["net. 3 IN NS b.net."]
+        )
+        compact = response.to_wire()
+        response.id ^= 1
+        response.flags |= dns.flags.AA
+        wide = bytearray(response.to_wire())
+        assert wide[2:] == compact[2:]
+        name = wide.index(b"\xc0\x0c")
+        wide[name : name + 2] = b"\x03NET\x00"
+        walk.tape.datagram("root", query.to_wire(), "far", port)
+        walk.tape.datagram("root", bytes(wide), "resolver", port, scope="far")
+        walk.tape.datagram("root", compact, "resolver", port, scope="resolver")
+
+    judgement = judged(
+        facts("root"), walk.resolve(target).evidence("x@root"), Walk({"root": "udp"}).resolve().evidence()
+    )
+    assert [c for c in judgement.ladder if c.altered] == []
+
+
+def test_counts():
+    walk = Walk(dict.fromkeys(("root", "target-parent", "ns-parent", "ns-zone"), "udp")).resolve()
+    late = walk.tape.ask("root", make_query("late."), make_response(make_query("late.")))
+    evidence = walk.evidence()
+    counts = judge(facts(), evidence, None).outcome.counts
+    assert late[0].time > max(frame.time for frame in evidence.captures["client"].frames)
+    before = [
+        frame
+        for link, capture in evidence.captures.items()
+        for frame in capture.frames
+        if link != "client" and frame.side == "resolver" and frame.time < late[0].time
+    ]
+    assert counts.queries == 6
+    assert counts.handshakes == 1
+    assert counts.packets == len(before)
+    assert counts.bytes == sum(len(frame.data) - 14 for frame in before)
+    # Five over UDP; for the target SYN, ClientHello, Finished (answered by tickets), and the query.
+    assert counts.round_trips == 5 + 4
+
+
+def test_questions_sent_at_once_are_one_round_trip():
+    walk = Walk(dict.fromkeys(("root", "target-parent", "ns-parent", "ns-zone", "target"), "udp"))
+    tape = walk.tape
+
+    def target() -> None:
+        queries = [make_query(NAME), make_query("example.org.", "DNSKEY")]
+        for port, query in enumerate(queries, 1000):
+            tape.datagram("target", query.to_wire(), "far", port)
+        for port, query in enumerate(queries, 1000):
+            tape.datagram("target", make_response(query).to_wire(), "resolver", port)
+
+    counts = judge(facts(), walk.resolve(target).evidence(), None).outcome.counts
+    assert (counts.queries, counts.round_trips, counts.handshakes) == (7, 6, 0)
