@@ -1,0 +1,1 @@
+"""Engines: resolvers under test, the reference resolver first."""

@@ -1,0 +1,237 @@
+"""The reference resolver on real sockets: the pure core, and the driver that does its I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import random
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import dns.exception
+import dns.message
+
+from testbed.core import message
+from testbed.core.resolver.core import Resolver
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
+from testbed.core.resolver.state import Configuration, TraceEvent
+from testbed.core.transport import Failure, Transport, TransportError
+from testbed.transports import Host, dot, sockets, tcp, udp
+from testbed.transports import Session as WireSession
+from testbed.transports.tls import Secrets
+
+PORT = 53
+CLIENT_PAYLOAD = 1232
+"""Octets; the largest response over UDP (RFC 9715)."""
+
+
+class ReferenceResolver:
+    """A resolver in a host of the network. It serves clients from ``start`` to ``stop``.
+
+    ``addresses`` are its IPv4 and IPv6 address, ``clock`` tells Unix time, ``secrets`` takes TLS key log
+    lines.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        addresses: tuple[str, str],
+        configuration: Configuration,
+        clock: Callable[[], float],
+        rng: random.Random,
+        secrets: Secrets,
+    ) -> None:
+        self._host = host
+        self._addresses = addresses
+        self._configuration = configuration
+        self._clock = clock
+        self._rng = rng
+        self._secrets = secrets
+        self._core = Resolver(configuration, clock, rng)
+        self._past: list[TraceEvent] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._sessions: dict[Session, WireSession] = {}
+        self._numbers = 0
+        self._sockets: list[socket.socket] = []
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def trace(self) -> list[TraceEvent]:
+        """What was decided since the start, restarts included."""
+        return [*self._past, *self._core.trace]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, in the background neither."""
+        return self._core.idle
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is under way any more."""
+        if not self.idle:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+    def start(self) -> None:
+        """Begin to serve clients, over UDP."""
+        loop = asyncio.get_running_loop()
+        for address in self._addresses:
+            sock = sockets.bound(self._host, socket.SOCK_DGRAM, (address, PORT))
+            loop.add_reader(sock, self._receive, sock)
+            self._sockets.append(sock)
+
+    def stop(self) -> None:
+        """End everything at once."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+        self._abandon()
+
+    def flush(self) -> None:
+        """Empty the caches."""
+        self._core.flush()
+
+    def restart(self) -> None:
+        """Forget everything, as a process does that is started anew with nothing kept on disk."""
+        self._abandon()
+        self._past += self._core.trace
+        self._core = Resolver(self._configuration, self._clock, self._rng)
+
+    def _abandon(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+    # -- clients -----------------------------------------------------------------------------------
+
+    def _receive(self, sock: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                wire, peer = sock.recvfrom(65535)
+                with contextlib.suppress(dns.exception.DNSException):
+                    query = dns.message.from_wire(wire)
+                    if not query.flags & dns.flags.QR:
+                        self._core.ask(query, (sock, peer))
+        self._pump()
+
+    def _respond(self, token: Any, response: dns.message.Message) -> None:
+        sock, peer = token
+        limit = min(response.request_payload or 512, CLIENT_PAYLOAD)
+        with contextlib.suppress(OSError):
+            sock.sendto(message.encode(response, limit), peer)
+
+    # -- the core's requests -----------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start what the core asks for, and send what it answers."""
+        core = self._core
+        while core.requests or core.withdrawn or core.answers:
+            while core.requests:
+                ticket, request = core.requests.popleft()
+                self._tasks[ticket] = asyncio.get_running_loop().create_task(self._carry_out(ticket, request))
+            while core.withdrawn:
+                task = self._tasks.pop(core.withdrawn.popleft(), None)
+                if task is not None:
+                    task.cancel()
+            while core.answers:
+                answer = core.answers.popleft()
+                self._respond(answer.token, answer.message)
+        if core.idle:
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+            self._waiting.clear()
+
+    async def _carry_out(self, ticket: int, request: Any) -> None:
+        core = self._core
+        try:
+            result = await self._perform(request)
+        except TransportError as error:
+            self._tasks.pop(ticket, None)
+            core.fail(ticket, error)
+        else:
+            self._tasks.pop(ticket, None)
+            core.succeed(ticket, result)
+        if core is self._core:
+            self._pump()
+
+    async def _perform(self, request: Any) -> Any:
+        match request:
+            case Datagram():
+                return await self._datagram(request)
+            case Dial():
+                return await self._dial(request)
+            case Transmit():
+                session = self._sessions.get(request.session)
+                if session is None:
+                    raise TransportError(Failure.CLOSED, "the session has ended")
+                return await session.exchange(request.wire, request.timeout)
+            case HangUp():
+                session = self._sessions.get(request.session)
+                if session is not None:
+                    session.close()
+                return None
+        raise TypeError(f"the core asked for {request!r}")
+
+    def _local(self, server: str) -> str:
+        return self._addresses[1] if ":" in server else self._addresses[0]
+
+    async def _datagram(self, request: Datagram) -> bytes:
+        local = self._local(request.server)
+        remote = (request.server, request.port)
+        for source_port in (request.source_port, 0):
+            try:
+                return await udp.exchange(
+                    self._host,
+                    (local, source_port),
+                    remote,
+                    request.wire,
+                    request.accepts,
+                    request.timeout,
+                )
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise AssertionError("the kernel gives away no port that is in use")
+
+    async def _dial(self, request: Dial) -> Session:
+        local = self._local(request.server)
+        remote = (request.server, request.port)
+        wire: WireSession
+        if request.transport is Transport.TCP:
+            wire = await tcp.connect(self._host, local, remote, timeout=request.timeout)
+        else:
+            wire = await dot.connect(
+                self._host,
+                local,
+                remote,
+                sni=request.sni,
+                timeout=request.timeout,
+                secrets=self._secrets,
+            )
+        self._numbers += 1
+        info = wire.handshake
+        session = Session(
+            self._numbers,
+            request.server,
+            request.port,
+            request.transport,
+            wire.chain,
+            resumed=info.resumed if info is not None else False,
+            alpn=info.alpn if info is not None else None,
+        )
+        self._sessions[session] = wire
+        wire.closed.add_done_callback(lambda ended: self._closed(session, ended))
+        return session
+
+    def _closed(self, session: Session, ended: asyncio.Future[TransportError | None]) -> None:
+        if self._sessions.pop(session, None) is not None and not ended.cancelled():
+            self._core.session_closed(session, ended.result())
+            self._pump()

@@ -1,0 +1,115 @@
+"""Who takes part in a scenario: the resolver's configuration, and the attackers on their links."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+
+import dns.name
+
+from testbed import signals
+from testbed.attack.api import Attacker, Capability, Scene
+from testbed.core.resolver.state import Configuration
+from testbed.core.transport import Transport
+from testbed.scenario.cell import Cell
+from testbed.scenario.steps import QueryStep
+from testbed.verdict.facts import Facts
+from testbed.world.build import EVIL, World
+
+ENCRYPTED = (Transport.DOT,)
+"""Encrypted transports that the reference resolver speaks, best first."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An attacker at its place. ``number`` is that of its entry in the scenario, from 0."""
+
+    number: int
+    name: str
+    link: str
+    attacker: Attacker
+
+    @property
+    def passive(self) -> bool:
+        """Whether it does nothing but read."""
+        return self.attacker.capability is Capability.PASSIVE
+
+
+def configuration(cell: Cell, world: World) -> Configuration:
+    """What the reference resolver is started with."""
+    policy = cell.scenario.resolver.policy
+    names = policy.signals if policy.signals is not None else tuple(cell.scenario.world.signal)
+    return Configuration(
+        policy=policy,
+        roots=world.roots(),
+        trust_anchor=world.trust_anchor if policy.dnssec else None,
+        authorities=(world.authority.certificate,),
+        signals=tuple(signals.load(name) for name in names),
+        transports=ENCRYPTED,
+    )
+
+
+def attackers(cell: Cell, world: World, seed: int) -> list[Placed]:
+    """The attackers of a scenario, one for each link that each sits on."""
+    placed = []
+    for number, attack in enumerate(cell.scenario.attack):
+        for link in attack.on:
+            rng = random.Random(f"{seed} {number} {link}")
+            attacker = attack.attacker_type(scene(world, link, rng), attack.parameters)
+            placed.append(Placed(number, attack.attacker, link, attacker))
+    return placed
+
+
+def by_link(placed: list[Placed]) -> dict[str, list[Placed]]:
+    """The active attackers by link, in the scenario's order."""
+    links: dict[str, list[Placed]] = defaultdict(list)
+    for one in placed:
+        if not one.passive:
+            links[one.link].append(one)
+    return links
+
+
+def scene(world: World, link: str, rng: random.Random) -> Scene:
+    """What an attacker on a link knows."""
+    topology = world.topology
+    own = topology.by_role.get(EVIL, topology.by_role["target"])
+    return Scene(
+        target_zone=topology.by_role["target"].zone,
+        sensitive_name=topology.sensitive_name,
+        own_name=own.name,
+        own_zone=own.zone,
+        own_addresses=own.addresses,
+        server_names={server.role: server.name for server in topology.servers},
+        zones=world.zones,
+        link=link,
+        rng=rng,
+    )
+
+
+def facts(cell: Cell, world: World) -> Facts:
+    """What the verdict has to know of the world and of the attackers."""
+    attack = cell.scenario.attack
+    types = [one.attacker_type for one in attack]
+    return Facts.of(
+        cell.topology,
+        offers=tuple(world.services),
+        attacked_links=tuple(dict.fromkeys(link for one in attack for link in one.on)),
+        attacker_roles=(EVIL,) if attack else (),
+        passive=bool(types) and all(one.capability is Capability.PASSIVE for one in types),
+        zones_hosted={role: len(zones) for role, zones in world.hosting.items()},
+        sensitive_name=_sensitive_name(cell),
+    )
+
+
+def _sensitive_name(cell: Cell) -> dns.name.Name:
+    """The topology's sensitive name, or the first name below the target zone, should it not be asked for."""
+    topology = cell.topology
+    target = topology.by_role["target"].zone
+    asked: list[dns.name.Name] = [
+        step.question.name for step in cell.scenario.steps if isinstance(step, QueryStep)
+    ]
+    below = [name for name in asked if name.is_subdomain(target)]
+    if not below or topology.sensitive_name in below:
+        return topology.sensitive_name
+    return below[0]

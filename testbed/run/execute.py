@@ -1,0 +1,118 @@
+"""Runs a scenario on a stage: baseline, attack, verdict, record, evidence."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from testbed.evidence import PhaseEvidence
+from testbed.record import AttackLine, Outcome, Run, TraceLine
+from testbed.run.cast import facts
+from testbed.run.keep import Keeper
+from testbed.run.phase import Phase
+from testbed.run.stage import Stage
+from testbed.scenario.cell import Cell
+from testbed.verdict.judge import judge
+from testbed.world.build import World, build
+
+REMEMBERED_BASELINES = 64
+
+
+@dataclass(frozen=True)
+class _Baseline:
+    """The baseline of all cells that differ in nothing but their attackers, and where its evidence lies."""
+
+    evidence: PhaseEvidence
+    folder: str | None
+
+
+class Runner:
+    """Runs scenarios, one after the other, on one stage. Baselines are played once."""
+
+    def __init__(self, stage: Stage, seed: int, keeper: Keeper | None) -> None:
+        self._stage = stage
+        self._seed = seed
+        self._keeper = keeper
+        self._baselines: OrderedDict[str, _Baseline] = OrderedDict()
+
+    async def run(self, cell: Cell) -> Run:
+        """Run a scenario, or a cell of its matrix."""
+        began = time.perf_counter()
+        world = build(cell.topology, cell.scenario.world, self._seed)
+        baseline = await self._baseline(cell, world)
+        attack: PhaseEvidence | None = None
+        if cell.scenario.attack:
+            attack = await Phase(self._stage, cell, world, self._seed, attacked=True).play()
+        judgement = judge(facts(cell, world), baseline.evidence, attack)
+        last = attack if attack is not None else baseline.evidence
+        folder = baseline.folder
+        if attack is not None and self._keeper is not None:
+            folder = self._keeper.keep(cell.id, attack, judgement.comments)
+        run = _record(cell, last, judgement.outcome, judgement.baseline, folder)
+        run = run.model_copy(
+            update={
+                "ladder": judgement.ladder,
+                "seed": self._seed,
+                "duration_s": round(time.perf_counter() - began, 4),
+                "baseline": judgement.baseline.model_copy(update={"evidence": baseline.folder}),
+            }
+        )
+        if self._keeper is not None:
+            self._keeper.record(run)
+        return run
+
+    async def _baseline(self, cell: Cell, world: World) -> _Baseline:
+        key = cell.baseline_key
+        held = self._baselines.get(key)
+        if held is None:
+            evidence = await Phase(self._stage, cell, world, self._seed, attacked=False).play()
+            folder = None
+            if self._keeper is not None:
+                folder = self._keeper.keep(f"baselines/{key[:16]}", evidence, {})
+            held = self._baselines[key] = _Baseline(evidence, folder)
+            if len(self._baselines) > REMEMBERED_BASELINES:
+                self._baselines.popitem(last=False)
+        return held
+
+
+def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome, folder: str | None) -> Run:
+    scenario = cell.scenario
+    expectation = cell.expectation
+    mismatches = expectation.mismatches(outcome, baseline) if expectation is not None else ()
+    return Run(
+        **{name: getattr(outcome, name) for name in Outcome.model_fields if name != "evidence"},
+        evidence=folder,
+        id=cell.id,
+        scenario=scenario.id,
+        title=scenario.title,
+        engine=scenario.resolver.engine,
+        policy=scenario.resolver.policy.name,
+        cell=dict(cell.cell),
+        claim=scenario.claim,
+        says=scenario.says,
+        why=cell.why,
+        expected=None if expectation is None else not mismatches,
+        mismatches=mismatches,
+        attackers=tuple(
+            AttackLine(
+                attacker=report.attacker,
+                link=report.link,
+                matched=report.matched,
+                acted=report.acted,
+                actions=report.actions,
+            )
+            for report in last.attackers
+        ),
+        trace=tuple(
+            TraceLine(
+                step=decision.step,
+                time=decision.time,
+                kind=decision.kind,
+                text=decision.text,
+            )
+            for decision in last.decisions
+        ),
+        links=cell.topology.links,
+        attacked_links=tuple(dict.fromkeys(link for attack in scenario.attack for link in attack.on)),
+    )

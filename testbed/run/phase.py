@@ -1,0 +1,149 @@
+"""One phase of a scenario, baseline or attack: everything is started, the steps are played, all is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import dns.exception
+import dns.message
+
+from testbed.core import message
+from testbed.core.resolver.requests import Datagram
+from testbed.core.resolver.state import TraceEvent
+from testbed.core.transport import TransportError
+from testbed.engines.reference import ReferenceResolver
+from testbed.evidence import (
+    AttackerReport,
+    ClientResult,
+    Decision,
+    LinkCapture,
+    PhaseEvidence,
+    TlsSecret,
+)
+from testbed.onpath.link import AttackedLink
+from testbed.run.cast import Placed, attackers, by_link, configuration
+from testbed.run.stage import Stage
+from testbed.scenario.cell import Cell
+from testbed.scenario.steps import AdvanceStep, FlushStep, QueryStep, RestartStep, WaitIdleStep
+from testbed.scenario.values import Question
+from testbed.transports import tcp, udp
+from testbed.world.build import World
+
+CLIENT_TIMEOUT = 60.0
+"""Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
+
+
+class Phase:
+    """Plays the steps of a scenario, with or without its attackers."""
+
+    def __init__(self, stage: Stage, cell: Cell, world: World, seed: int, *, attacked: bool) -> None:
+        self._stage = stage
+        self._cell = cell
+        self._world = world
+        self._seed = seed
+        self._placed = attackers(cell, world, seed) if attacked else []
+        self._rng = random.Random(f"{seed} client")
+        self._secrets: list[TlsSecret] = []
+        self._client: list[ClientResult] = []
+        self._decisions: list[Decision] = []
+        self._seen_events = 0
+
+    async def play(self) -> PhaseEvidence:
+        """Play it, and return the evidence. Whatever happens, nothing is left running."""
+        stage, world = self._stage, self._world
+        stage.begin()
+        serves = [zone for one in self._placed for zone in one.attacker.serves()]
+        listeners = stage.servers(world, serves, self._secrets)
+        resolver_rng = random.Random(f"{self._seed} resolver")
+        resolver = stage.resolver(configuration(self._cell, world), resolver_rng, self._secrets)
+        links = by_link(self._placed)
+        attacked = stage.attacked_links(world, links, self._secrets)
+        try:
+            resolver.start()
+            for number in range(len(self._cell.scenario.steps)):
+                self._switch(attacked, links, number)
+                await self._step(resolver, number)
+                await stage.loop.quiesce()
+                stage.recorder.mark(number)
+                self._note(resolver, number)
+            captures = stage.recorder.finish(len(self._cell.scenario.steps) - 1)
+        finally:
+            for attacked_link in attacked.values():
+                attacked_link.close()
+            resolver.stop()
+            for listener in listeners:
+                listener.close()
+            await stage.loop.quiesce()
+        return PhaseEvidence(
+            captures=captures,
+            secrets=self._secrets,
+            client=self._client,
+            decisions=self._decisions,
+            attackers=[_report(one, captures) for one in self._placed],
+        )
+
+    def _switch(self, attacked: dict[str, AttackedLink], links: dict[str, list[Placed]], step: int) -> None:
+        """Let those attackers act that are active in a step."""
+        active = set(self._cell.scenario.attackers_at(step))
+        for link, attacked_link in attacked.items():
+            attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+
+    async def _step(self, resolver: ReferenceResolver, number: int) -> None:
+        match self._cell.scenario.steps[number]:
+            case QueryStep() as step:
+                await self._query(step.question, number)
+            case AdvanceStep() as step:
+                await asyncio.sleep(step.seconds)
+            case RestartStep():
+                resolver.restart()
+            case FlushStep():
+                resolver.flush()
+            case WaitIdleStep():
+                await resolver.wait_idle()
+
+    async def _query(self, question: Question, step: int) -> None:
+        """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""
+        topology = self._stage.topology
+        query = message.query(question.name, question.rdtype, id=self._rng.getrandbits(16), dnssec_ok=False)
+        query.flags |= dns.flags.RD | dns.flags.AD
+        client, resolver = topology.client_addresses[0], topology.resolver_addresses[0]
+        wire = query.to_wire()
+        host = self._stage.network.client
+        response: dns.message.Message | None = None
+        try:
+            request = Datagram(resolver, 53, 0, wire, CLIENT_TIMEOUT)
+            octets = await udp.exchange(
+                host, (client, 0), (resolver, 53), wire, request.accepts, CLIENT_TIMEOUT
+            )
+            response = dns.message.from_wire(octets)
+            if response.flags & dns.flags.TC:
+                session = await tcp.connect(host, client, (resolver, 53), timeout=CLIENT_TIMEOUT)
+                response = dns.message.from_wire(await session.exchange(wire, CLIENT_TIMEOUT))
+                session.close()
+        except (TransportError, dns.exception.DNSException):
+            response = None
+        truth = self._world.truth(question.name, question.rdtype)
+        self._client.append(ClientResult(step, question.name, question.rdtype, response, truth))
+
+    def _note(self, resolver: ReferenceResolver, step: int) -> None:
+        """Take over what the resolver decided in a step."""
+        trace = resolver.trace
+        self._decisions += [_decision(event, step) for event in trace[self._seen_events :]]
+        self._seen_events = len(trace)
+
+
+def _decision(event: TraceEvent, step: int) -> Decision:
+    return Decision(
+        event.time, step, event.kind, event.text, event.server, event.transport, event.authenticated
+    )
+
+
+def _report(placed: Placed, captures: dict[str, LinkCapture]) -> AttackerReport:
+    """What an attacker counted; one that only reads has seen every packet of its link."""
+    if placed.passive:
+        return AttackerReport(placed.name, placed.link, len(captures[placed.link].frames), 0)
+    attacker = placed.attacker
+    acted: Sequence[int] = list(attacker.actions.values())
+    return AttackerReport(placed.name, placed.link, attacker.matches, sum(acted), dict(attacker.actions))

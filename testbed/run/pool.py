@@ -1,0 +1,163 @@
+"""Runs many scenarios on several workers, each in a sandbox of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testbed.network import sandbox
+from testbed.record import Run, Verdict
+from testbed.scenario.cell import Cell
+
+PATIENCE = 120.0
+"""Seconds of real time after which a worker that says nothing is given up."""
+
+Batch = list[Cell]
+"""Cells of one file that share a baseline."""
+
+
+@dataclass
+class _Seat:
+    """A place for a worker: the worker, what it was told to run, and what it has said of it so far."""
+
+    number: int
+    worker: sandbox.Worker
+    waiting: deque[Cell] = field(default_factory=deque)
+    unread: bytes = b""
+    heard: float = 0.0
+
+
+class Pool:
+    """A number of workers. Use it as a context manager; ``run`` may be called several times.
+
+    ``results`` is the folder for evidence, None to keep none. Raises SandboxError when no sandbox can be
+    made.
+    """
+
+    def __init__(self, jobs: int, seed: int = 0, results: Path | None = None) -> None:
+        self._jobs = jobs
+        self._seed = seed
+        self._results = results
+        self._seats: list[_Seat] = []
+        self._selector = selectors.DefaultSelector()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for seat in self._seats:
+            seat.worker.kill()
+        self._selector.close()
+
+    def run(self, cells: Sequence[Cell]) -> Iterator[Run]:
+        """Run cells; records come as they are finished, those of one file and baseline in order."""
+        batches = deque(_batches(cells))
+        self._staff(min(self._jobs, len(batches)))
+        for seat in self._seats:
+            self._give(seat, batches)
+        while any(seat.waiting for seat in self._seats):
+            for seat in self._ready():
+                yield from self._hear(seat)
+                if not seat.waiting:
+                    self._give(seat, batches)
+
+    def _staff(self, count: int) -> None:
+        """See to it that there are so many workers; they start up side by side."""
+        fresh = [self._seat(number) for number in range(len(self._seats), count)]
+        for seat in fresh:
+            seat.worker.wait_ready()
+            self._watch(seat)
+        self._seats += fresh
+
+    def _seat(self, number: int) -> _Seat:
+        cpus = sorted(os.sched_getaffinity(0))
+        results = str(self._results.resolve()) if self._results is not None else ""
+        argv = ["-m", "testbed.run.worker", str(self._seed), str(cpus[number % len(cpus)]), results]
+        visible = [Path.cwd()]
+        if self._results is not None:
+            self._results.mkdir(parents=True, exist_ok=True)
+            visible.append(self._results.resolve())
+        return _Seat(number, sandbox.launch(argv, visible=visible))
+
+    def _watch(self, seat: _Seat) -> None:
+        assert seat.worker.stdout is not None
+        self._selector.register(seat.worker.stdout, selectors.EVENT_READ, seat)
+
+    def _give(self, seat: _Seat, batches: deque[Batch]) -> None:
+        """Give a worker the next batch, if there is one."""
+        if not batches:
+            return
+        batch = batches.popleft()
+        seat.waiting.extend(batch)
+        order = {"path": str(batch[0].path.resolve()), "ids": [cell.id for cell in batch]}
+        assert seat.worker.stdin is not None
+        seat.worker.stdin.write(json.dumps(order).encode() + b"\n")
+        seat.worker.stdin.flush()
+        seat.heard = time.monotonic()
+
+    def _ready(self) -> list[_Seat]:
+        """Workers that have said something, or should have."""
+        ready = [key.data for key, _ in self._selector.select(timeout=1.0)]
+        now = time.monotonic()
+        overdue = [seat for seat in self._seats if seat.waiting and now - seat.heard > PATIENCE]
+        for seat in overdue:
+            seat.worker.process.kill()
+        return ready
+
+    def _hear(self, seat: _Seat) -> Iterator[Run]:
+        assert seat.worker.stdout is not None
+        data = os.read(seat.worker.stdout.fileno(), 1 << 20)
+        if not data:
+            yield from self._replace(seat)
+            return
+        seat.heard = time.monotonic()
+        *lines, seat.unread = (seat.unread + data).split(b"\n")
+        for line in lines:
+            seat.waiting.popleft()
+            yield Run.model_validate_json(line)
+
+    def _replace(self, seat: _Seat) -> Iterator[Run]:
+        """Put another worker in the place of one that has ended; what it was at is inconclusive."""
+        assert seat.worker.stdout is not None
+        self._selector.unregister(seat.worker.stdout)
+        status = seat.worker.kill()
+        unfinished = list(seat.waiting)
+        seat.waiting.clear()
+        seat.unread = b""
+        seat.worker = self._seat(seat.number).worker
+        seat.worker.wait_ready()
+        self._watch(seat)
+        if unfinished:
+            yield _given_up(unfinished[0], f"the worker ended with status {status}")
+            self._give(seat, deque([unfinished[1:]] if unfinished[1:] else []))
+
+
+def _batches(cells: Iterable[Cell]) -> list[Batch]:
+    """Cells by file and baseline, the largest batches first, so that no worker is left alone at the end."""
+    batches: dict[tuple[Path, str], Batch] = {}
+    for cell in cells:
+        batches.setdefault((cell.path, cell.baseline_key), []).append(cell)
+    return sorted(batches.values(), key=len, reverse=True)
+
+
+def _given_up(cell: Cell, reason: str) -> Run:
+    scenario = cell.scenario
+    return Run(
+        verdict=Verdict.INCONCLUSIVE,
+        reason=reason,
+        id=cell.id,
+        scenario=scenario.id,
+        title=scenario.title,
+        engine=scenario.resolver.engine,
+        policy=scenario.resolver.policy.name,
+        cell=dict(cell.cell),
+        claim=scenario.claim,
+        expected=False,
+        mismatches=(f"verdict: {reason}",),
+    )
