@@ -1,0 +1,34 @@
+# `make demo` and `make test` are all that is needed; both install what is missing first.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+BIN    := .venv/bin
+REPORT := build/report
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup  ## run every scenario on a Mininet network, print the matrix, write a report
+	$(BIN)/adox run scenarios --report $(REPORT)
+
+test: lint  ## everything that CI checks: style, types, unit tests, tests on the wire
+	$(BIN)/pytest -n auto -m "not wire" --junit-xml build/junit/unit.xml
+	$(BIN)/pytest -m wire --junit-xml build/junit/wire.xml
+
+lint: setup  ## style and types only
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup  ## measure the speed, print a table
+	$(BIN)/python -m testbed.bench
+
+lock:  ## resolve the Python packages of pyproject.toml anew into the lock file
+	tools/lock
+
+setup:
+	@tools/setup
+
+clean:  ## remove the virtual environment, reports and caches; results/ stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
