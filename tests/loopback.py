@@ -160,6 +160,11 @@ async def raw(remote):
     return sock
 
 
+async def drain(sock):
+    while await asyncio.get_running_loop().sock_recv(sock, 1 << 20):
+        continue
+
+
 async def everything(sock):
     loop = asyncio.get_running_loop()
     data = b""

@@ -109,9 +109,8 @@ class TestClientHello:
         assert parse_client_hello(records(message(names))).sni == "a.example"
 
 
-@pytest.mark.parametrize("cut", range(len(REAL)))
-def test_every_prefix_is_incomplete(cut):
-    assert parse_client_hello(REAL[:cut]) is None
+def test_every_prefix_is_incomplete():
+    assert {parse_client_hello(REAL[:cut]) for cut in range(len(REAL))} == {None}
 
 
 @given(st.lists(st.integers(1, len(REAL) - 6), max_size=12))

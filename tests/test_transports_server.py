@@ -10,6 +10,7 @@ from loopback import (
     Dot,
     Tcp,
     both,
+    drain,
     echo,
     everything,
     fails,
@@ -23,6 +24,7 @@ from loopback import (
     until,
 )
 
+from testbed.core.tls_messages import AlertDescription, alert_record
 from testbed.core.transport import Failure
 from testbed.transports import framing, server, tcp, tls
 
@@ -40,6 +42,38 @@ def test_a_client_that_sends_octet_by_octet():
         got = await everything(sock)
         assert got == framing.frame(response(query(1))) + framing.frame(response(query(2)))
         await until(lambda: listener.open == 0)
+        sock.close()
+        listener.close()
+
+    run(scenario())
+
+
+def test_a_client_that_half_closes_still_gets_all_answers():
+    async def scenario():
+        remote = LOOPBACK, free_port()
+        listener = tcp.serve(HOST, *remote, lambda wire, *_: [response(wire, bytes(60000))] * 100)
+        sock = await raw(remote)
+        sock.send(framing.frame(query(1)))
+        sock.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(0.05)
+        assert listener.open == 1
+        assert await everything(sock) == framing.frame(response(query(1), bytes(60000))) * 100
+        await until(lambda: listener.open == 0)
+        sock.close()
+        listener.close()
+
+    run(scenario())
+
+
+def test_a_client_is_told_what_is_wrong_with_its_hello():
+    async def scenario():
+        remote = LOOPBACK, free_port()
+        listener = Dot.serve(*remote, echo)
+        sock = await raw(remote)
+        sock.send(b"\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03")
+        assert await everything(sock) == alert_record(AlertDescription.DECODE_ERROR)
+        await until(lambda: listener.open == 0)
+        assert listener.handshakes == 0
         sock.close()
         listener.close()
 
@@ -114,6 +148,8 @@ def test_a_client_that_never_reads_is_dropped():
         await until(lambda: listener.messages > 10)
         await until(lambda: listener.open == 0)
         assert listener.messages < 500
+        with pytest.raises(ConnectionResetError):  # not a clean end in the middle of a message
+            await drain(sock)
         sock.close()
         listener.close()
 

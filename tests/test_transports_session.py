@@ -295,6 +295,8 @@ def test_length_and_message_leave_in_one_segment_at_once(over):
         session = await over.connect(remote)
         await session.exchange(query(1), 3)
         (connection,) = listener.live
+        for stream in (connection._stream, session._stream):
+            assert stream._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         before = data_segments(connection._stream._sock)
         for n in range(5):
             await session.exchange(query(n), 3)

@@ -16,6 +16,7 @@ from loopback import (
     VALID,
     Dot,
     echo,
+    everything,
     fails,
     free_port,
     peer,
@@ -24,11 +25,12 @@ from loopback import (
     response,
     run,
     scripted,
+    until,
 )
 
 from testbed.core import pki
 from testbed.core.identity import Accepted, WebPki
-from testbed.core.tls_messages import alert_record, parse_client_hello
+from testbed.core.tls_messages import AlertDescription, alert_record, parse_client_hello
 from testbed.core.transport import Failure, TransportError
 from testbed.transports import dot, framing, tls
 
@@ -179,6 +181,28 @@ def test_a_malformed_certificate_fails_the_handshake(monkeypatch):
         listener.close()
 
     run(scenario())
+
+
+def test_a_server_is_told_what_is_wrong_with_its_hello():
+    async def scenario():
+        told = []
+
+        async def script(loop, sock):
+            await loop.sock_recv(sock, 65536)
+            await loop.sock_sendall(sock, b"\x16\x03\x03\x00\x06\x02\x00\x00\x02\x03\x03")
+            told.append(await everything(sock))
+
+        async with peer(script) as remote:
+            with fails(Failure.TLS):
+                await Dot.connect(remote)
+            await until(lambda: told)
+        assert told == [alert_record(AlertDescription.DECODE_ERROR)]
+
+    run(scenario())
+
+
+def test_a_client_hello_fits_in_one_segment():
+    assert len(tls.ClientPump(sni="n" * 63 + ".dnshost.net", alpn=("dot",)).outgoing()) < 1000
 
 
 def test_tls_1_2_is_an_option_on_both_sides():

@@ -107,10 +107,10 @@ class Rule(Expectation):
     why: str = Field("", description="Why this is the outcome here, in a sentence or two.")
 
     @property
-    def expectation(self) -> Expectation:
-        """The rule without its conditions."""
+    def expectation(self) -> Expectation | None:
+        """The rule without its conditions; None when it expects nothing in particular."""
         fields = {name: getattr(self, name) for name in Expectation.model_fields}
-        return Expectation.model_construct(**fields)
+        return Expectation.model_construct(**fields) if any(fields.values()) else None
 
 
 Rules = Annotated[

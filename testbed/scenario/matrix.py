@@ -160,7 +160,7 @@ def _repeated(lists: Mapping[str, tuple[Node, ...]]) -> Iterator[Complaint]:
 
 
 def _short_names(paths: Sequence[FieldPath]) -> dict[FieldPath, str]:
-    """For each path the shortest end of it that is the end of no other, and is not a mere number."""
+    """For each path the shortest end of it that is the end of no other and does not begin with a number."""
     names = {}
     for path in paths:
         others = [other for other in paths if other != path]

@@ -153,9 +153,10 @@ def parse(text: str, path: Path) -> Node:
         line, column = _line_and_column(text, escape.start()) if escape else Position(1, 1)
         message = "malformed YAML: an escape that stands for no character; check the text in double quotes"
         raise ScenarioError(path, line, column, message) from error
-    if root is None:
+    tree = _Builder(path).node(root, ()) if root is not None else None
+    if tree is None or tree.value is None:
         raise ScenarioError(path, 1, 1, "the file is empty; a scenario has at least `id` and `title`")
-    return _Builder(path).node(root, ())
+    return tree
 
 
 _HINTS = {

@@ -116,8 +116,7 @@ class _Connection:
         try:
             plaintext = self._pump.feed(data)
         except TransportError:
-            self._flush()  # the alert that says why
-            self._close()
+            self._close()  # with the alert that says why
             return
         if waiting and self._pump.established:
             self._listener.handshakes += 1

@@ -19,7 +19,7 @@ from testbed.verdict.frames import (
     quoted,
 )
 from testbed.verdict.messages import Dns, DnsFormatError, looks_like_dns, scan
-from testbed.verdict.streams import Connection, Connections, Octets
+from testbed.verdict.streams import LENGTH, Connection, Connections, Octets
 from testbed.verdict.tls_keys import KeyLog
 from testbed.verdict.views import Message, PhaseView, SideView, Sign, towards
 
@@ -210,7 +210,7 @@ class _Conversation:
             if message is None:
                 continue
             found = True
-            frame = octets.completed(start, end)
+            frame = octets.completed(start - LENGTH, end)
             origin = (octets, start, end)
             self._view.messages.append(
                 Message(self._view.link, frame, transport, self._peer, message, session, stream=origin)

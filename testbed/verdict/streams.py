@@ -12,8 +12,10 @@ from testbed.verdict.frames import ACK, FIN, RST, SYN, Packet
 SERVICES = frozenset((53, 443, 853))
 """Ports of DNS servers."""
 
+LENGTH = 2
+"""Octets of length before each message in a stream (RFC 1035 section 4.2.2)."""
+
 _HALF = 1 << 31
-_PREFIX = 2
 
 
 @dataclass(slots=True)
@@ -44,14 +46,14 @@ class Octets:
         return {number for first, last, number in self.copies if first < end and last > start}
 
     def messages(self) -> Iterator[tuple[int, int]]:
-        """Start and end of each whole message behind its two octets of length (RFC 1035 section 4.2.2)."""
-        data, start = self.data, _PREFIX
+        """Start and end of each whole DNS message, its length left out."""
+        data, start = self.data, LENGTH
         while start <= len(data):
-            end = start + (data[start - 2] << 8 | data[start - 1])
+            end = start + (data[start - LENGTH] << 8 | data[start - 1])
             if end > len(data):
                 return
             yield start, end
-            start = end + _PREFIX
+            start = end + LENGTH
 
 
 class Stream:

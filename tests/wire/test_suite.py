@@ -1,0 +1,125 @@
+"""The scenarios that come with the testbed: as expected, and for the reason that the packets show.
+
+What the verdict says about packets is checked with Wireshark's dissectors, which are not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from testbed.network.sandbox import SandboxError
+from testbed.reports.summary import Status, status
+from testbed.run.pool import Pool
+from testbed.scenario.load import SCENARIOS, collect
+
+pytestmark = pytest.mark.wire
+
+ZONE, NAME = "example.org", "secret.example.org"
+EVIL = "evil"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    cells = collect([SCENARIOS])
+    jobs = len(os.sched_getaffinity(0))
+    try:
+        with Pool(jobs, 0, tmp_path_factory.mktemp("evidence")) as pool:
+            found = list(pool.run(cells))
+    except SandboxError as error:
+        pytest.skip(str(error))
+    assert sorted(run.id for run in found) == sorted(cell.id for cell in cells)
+    return found
+
+
+def test_everything_comes_out_as_expected(runs):
+    wrong = {run.id: run.mismatches or run.reason for run in runs if status(run) is not Status.AS_EXPECTED}
+    assert not wrong
+
+
+def test_a_headline_says_what_the_flags_say(runs):
+    for run in runs:
+        if run.verdict == "safe":
+            assert not any((run.hijack, run.denial, run.downgrade)), run.id
+
+
+needs_tshark = pytest.mark.skipif(
+    not shutil.which("tshark") or not shutil.which("editcap"), reason="tshark is not installed"
+)
+
+
+def dissected(capture: Path) -> dict[int, str]:
+    """What Wireshark shows of each packet of a capture, in lower case, by packet number."""
+    output = subprocess.run(
+        ["tshark", "-r", str(capture), "-V"], capture_output=True, text=True, check=True
+    ).stdout.lower()
+    packets = {}
+    for text in ("\n" + output).split("\nframe ")[1:]:
+        number, _, rest = text.partition(":")
+        packets[int(number)] = rest
+    return packets
+
+
+def in_parallel(function, items):
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(function, items))
+
+
+@needs_tshark
+def test_every_exposure_is_in_the_packet_that_it_names(runs):
+    wanted = defaultdict(list)
+    for run in runs:
+        for exposure in run.exposures:
+            if exposure.how != "address":
+                wanted[Path(run.evidence, exposure.capture)].append(exposure)
+    assert wanted
+
+    def missing(item):
+        capture, exposures = item
+        packets = dissected(capture)
+        return [
+            (str(capture), exposure.packet)
+            for exposure in exposures
+            if (NAME if exposure.secret == "name" else ZONE) not in packets[exposure.packet]
+        ]
+
+    assert not [hit for hits in in_parallel(missing, wanted.items()) for hit in hits]
+
+
+@needs_tshark
+def test_where_nothing_leaked_the_captures_do_not_have_it(runs, tmp_path):
+    """Captures of the attacker's links, and of its server's, without the keys that it does not hold."""
+    silent = [run for run in runs if run.leak == "none"]
+    assert silent
+
+    def found(item):
+        number, run = item
+        hits = []
+        for link in {*run.attacked_links, EVIL}:
+            capture = Path(run.evidence, f"{link}.pcapng")
+            if capture.exists():
+                keyless = tmp_path / f"{number}-{link}.pcapng"
+                subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
+                hits += [
+                    (run.id, link, packet) for packet, text in dissected(keyless).items() if ZONE in text
+                ]
+        return hits
+
+    assert not [hit for hits in in_parallel(found, enumerate(silent)) for hit in hits]
+
+
+@needs_tshark
+def test_that_search_would_find_it(runs, tmp_path):
+    """The same search finds the name where it did leak in clear text."""
+    run = next(run for run in runs if any(e.how == "clear" and e.secret == "name" for e in run.exposures))
+    exposure = next(e for e in run.exposures if e.how == "clear" and e.secret == "name")
+    keyless = tmp_path / "keyless.pcapng"
+    capture = Path(run.evidence, exposure.capture)
+    subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
+    assert NAME in dissected(keyless)[exposure.packet]
