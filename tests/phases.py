@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 from OpenSSL import SSL
 from packets import HOSTED, Flow, Tape, TlsFlow, make_query, make_response
 
 from testbed.evidence import AttackerReport, Decision, PhaseEvidence
+from testbed.verdict.dissect import dissect
 from testbed.verdict.facts import Facts
 from testbed.verdict.judge import Judgement, judge
+from testbed.verdict.views import PhaseView
 
 NAME = "secret.example.org."
 ADDRESS = f"{NAME} 300 IN A 192.0.2.80"
@@ -107,8 +110,14 @@ def control(**fields) -> PhaseEvidence:
     return Walk(**fields).resolve().evidence()
 
 
+@cache
+def sound() -> PhaseView:
+    """A baseline in which nothing goes wrong, dissected."""
+    return dissect(control())
+
+
 def judged(facts: Facts, attack: PhaseEvidence, baseline: PhaseEvidence | None = None) -> Judgement:
-    return judge(facts, baseline or control(), attack)
+    return judge(facts, baseline or sound(), attack)
 
 
 def flags(judgement: Judgement) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Scenario files for tests: a good one, what is made of it, and what is said of bad ones."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from testbed.scenario.cell import Cell
 from testbed.scenario.errors import ScenarioError
@@ -66,3 +67,35 @@ def error_of(text: str) -> ScenarioError | None:
     except ScenarioError as error:
         return error
     return None
+
+
+class Mistake(NamedTuple):
+    """A change that makes the good file bad.
+
+    ``said`` is what must be said of it; ``seen`` tells that an editor can see it with the schema alone.
+    """
+
+    text: str
+    said: list[str]
+    seen: bool
+
+
+def _mistakes() -> dict[str, Mistake]:
+    """The mistakes in ``data/mistakes.txt``, by title.
+
+    There each has a title after ==, with a star if it is seen, lines that are taken out of the good file after
+    a minus, lines that come in their place after a plus, and what is said of it after an exclamation mark.
+    """
+    found = {}
+    for block in (DATA / "mistakes.txt").read_text().split("\n\n"):
+        title, *lines = block.strip("\n").split("\n")
+        taken, put, said = ([line[1:] for line in lines if line[0] == sign] for sign in "-+!")
+        old = "".join(f"{line}\n" for line in taken)
+        assert GOOD.count(old) == 1, title
+        text = GOOD.replace(old, "".join(f"{line}\n" for line in put))
+        name = title.removeprefix("== ").removesuffix(" *")
+        found[name] = Mistake(text, [line.strip() for line in said], title.endswith(" *"))
+    return found
+
+
+MISTAKES = _mistakes()

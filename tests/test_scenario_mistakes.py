@@ -1,34 +1,14 @@
-"""Unusable scenario files: one clear line for every mistake, and nothing else.
-
-``data/mistakes.txt`` has the mistakes as changes to a good file: a title after ==, lines that are taken out
-after -, lines that come in their place after +, and what is said of it after !.
-"""
+"""Unusable scenario files: one clear line for every mistake, and nothing else."""
 
 from pathlib import Path
 
 import pytest
-from scenario_files import DATA, GOOD, PLACE, changed, complaints
+from scenario_files import GOOD, MISTAKES, PLACE, changed, complaints
 
 from testbed.core.transport import Transport
 from testbed.scenario import source, world
 from testbed.scenario.errors import ScenarioError
 from testbed.scenario.load import load_file
-
-
-def mistakes() -> dict[str, tuple[str, list[str]]]:
-    """By title: the text with the mistake, and what must be said of it."""
-    found = {}
-    for block in (DATA / "mistakes.txt").read_text().split("\n\n"):
-        title, *lines = block.strip("\n").split("\n")
-        taken, put, said = ([line[1:] for line in lines if line[0] == sign] for sign in "-+!")
-        old = "".join(f"{line}\n" for line in taken)
-        assert GOOD.count(old) == 1, title
-        text = GOOD.replace(old, "".join(f"{line}\n" for line in put))
-        found[title.removeprefix("== ")] = text, [line.strip() for line in said]
-    return found
-
-
-MISTAKES = mistakes()
 
 
 def test_the_good_file_is_good():
@@ -37,14 +17,14 @@ def test_the_good_file_is_good():
 
 @pytest.mark.parametrize("title", MISTAKES)
 def test_says_what_is_wrong(title):
-    text, said = MISTAKES[title]
-    assert complaints(text) == said
+    mistake = MISTAKES[title]
+    assert complaints(mistake.text) == mistake.said
 
 
 @pytest.mark.parametrize("title", MISTAKES)
 def test_says_what_would_be_right(title):
     """Each message has two halves: what is wrong, and what would be right."""
-    for line in MISTAKES[title][1]:
+    for line in MISTAKES[title].said:
         wrong, _, right = line.partition("; ")
         assert wrong
         assert right

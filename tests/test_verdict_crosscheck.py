@@ -65,7 +65,9 @@ def test_cut_off_capture(link):
     """Counters show it; and if they were wrong too, the control traffic does, for what it covers."""
     evidence = attacked()
     capture = evidence.captures[link]
-    for size in range(len(capture.frames)):
+    for size in (0, 1, 2, 3, 12, 13, 14, 20):
+        if size >= len(capture.frames):
+            break
         cut = replace(capture, frames=capture.frames[:size])
         assert reason(replace(evidence, captures={**evidence.captures, link: cut}))
         empty_handed = {side: sum(f.side == side for f in cut.frames) for side in ("resolver", "far")}

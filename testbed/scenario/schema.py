@@ -73,7 +73,7 @@ def schema(folder: Path | None = None) -> Schema:
     for unused in ("BaseModel", "Transport"):
         del defs[unused]
     for part in (made, *defs.values()):
-        _forget_defaults(part["properties"])
+        _forget_defaults(part.get("properties", {}))
     about = "A deployment, a resolver and attackers, and what is expected to come of them."
     return {"$schema": DIALECT, **made, "title": "adox scenario", "description": about, "$defs": defs}
 

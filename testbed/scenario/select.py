@@ -11,8 +11,11 @@ from testbed.scenario.errors import ScenarioError, quoted
 Matcher = Callable[[str], bool]
 """Tells whether a text (an id and a title) is selected."""
 
-_SYMBOL = re.compile(r"\s*(?:(?P<open>\()|(?P<close>\))|(?P<word>[^\s()]+))")
+_SYMBOL = re.compile(r"\s*([()]|[^\s()]+)")
 _OPERATORS = ("and", "or", "not")
+
+MAX_DEPTH = 40
+"""Levels of parentheses and negations."""
 
 
 def matcher(expression: str) -> Matcher:
@@ -31,34 +34,36 @@ class _Parser:
     at: int = 0
 
     def parse(self) -> Matcher:
-        matches = self._alternatives()
+        matches = self._alternatives(0)
         if self._peek() is not None:
             raise self._error("there is an operator missing before it; write and, or")
         return matches
 
-    def _alternatives(self) -> Matcher:
-        matches = self._conjunction()
+    def _alternatives(self, depth: int) -> Matcher:
+        parts = [self._conjunction(depth)]
         while self._peek() == "or":
             self._take()
-            matches = _either(matches, self._conjunction())
-        return matches
+            parts.append(self._conjunction(depth))
+        return parts[0] if len(parts) == 1 else lambda text: any(matches(text) for matches in parts)
 
-    def _conjunction(self) -> Matcher:
-        matches = self._negation()
+    def _conjunction(self, depth: int) -> Matcher:
+        parts = [self._negation(depth)]
         while self._peek() == "and":
             self._take()
-            matches = _both(matches, self._negation())
-        return matches
+            parts.append(self._negation(depth))
+        return parts[0] if len(parts) == 1 else lambda text: all(matches(text) for matches in parts)
 
-    def _negation(self) -> Matcher:
+    def _negation(self, depth: int) -> Matcher:
         symbol = self._peek()
+        if depth > MAX_DEPTH:
+            raise self._error(f"nested too deeply; {MAX_DEPTH} levels are plenty")
         if symbol == "not":
             self._take()
-            negated = self._negation()
+            negated = self._negation(depth + 1)
             return lambda text: not negated(text)
         if symbol == "(":
             self._take()
-            matches = self._alternatives()
+            matches = self._alternatives(depth + 1)
             if self._peek() != ")":
                 raise self._error("a parenthesis is not closed; add ')'")
             self._take()
@@ -70,23 +75,15 @@ class _Parser:
 
     def _peek(self) -> str | None:
         match = _SYMBOL.match(self.expression, self.at)
-        return match.group().strip() if match else None
+        return match.group(1) if match else None
 
     def _take(self) -> str:
         match = _SYMBOL.match(self.expression, self.at)
         assert match is not None
         self.at = match.end()
-        return match.group().strip()
+        return match.group(1)
 
     def _error(self, message: str) -> ScenarioError:
         symbol = self._peek()
         place = f"at {quoted(symbol)}" if symbol is not None else "at the end"
         return ScenarioError(f"-k {quoted(self.expression)}", 0, 0, f"{place}: {message}")
-
-
-def _both(left: Matcher, right: Matcher) -> Matcher:
-    return lambda text: left(text) and right(text)
-
-
-def _either(left: Matcher, right: Matcher) -> Matcher:
-    return lambda text: left(text) or right(text)
