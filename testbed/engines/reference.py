@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import random
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +16,14 @@ from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.transports import Host, dot, sockets, tcp, udp
+from testbed.transports import Host, Listener, dot, tcp, udp
 from testbed.transports import Session as WireSession
 from testbed.transports.tls import Secrets
 
 PORT = 53
+SMALLEST_PAYLOAD = 512
+"""Octets; what a client without EDNS takes (RFC 1035 section 2.3.4)."""
+
 CLIENT_PAYLOAD = 1232
 """Octets; the largest response over UDP (RFC 9715)."""
 
@@ -54,7 +55,7 @@ class ReferenceResolver:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sessions: dict[Session, WireSession] = {}
         self._numbers = 0
-        self._sockets: list[socket.socket] = []
+        self._listeners: list[Listener] = []
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -75,20 +76,16 @@ class ReferenceResolver:
             await waiting
 
     def start(self) -> None:
-        """Begin to serve clients, over UDP."""
-        loop = asyncio.get_running_loop()
+        """Begin to serve clients, over UDP and TCP."""
         for address in self._addresses:
-            sock = sockets.bound(self._host, socket.SOCK_DGRAM, (address, PORT))
-            loop.add_reader(sock, self._receive, sock)
-            self._sockets.append(sock)
+            for transport in (udp, tcp):
+                self._listeners.append(transport.serve(self._host, address, PORT, self._serve))
 
     def stop(self) -> None:
         """End everything at once."""
-        loop = asyncio.get_running_loop()
-        for sock in self._sockets:
-            loop.remove_reader(sock)
-            sock.close()
-        self._sockets.clear()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
         self._abandon()
 
     def flush(self) -> None:
@@ -111,21 +108,28 @@ class ReferenceResolver:
 
     # -- clients -----------------------------------------------------------------------------------
 
-    def _receive(self, sock: socket.socket) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                wire, peer = sock.recvfrom(65535)
-                with contextlib.suppress(dns.exception.DNSException):
-                    query = dns.message.from_wire(wire)
-                    if not query.flags & dns.flags.QR:
-                        self._core.ask(query, (sock, peer))
+    def _serve(
+        self, wire: bytes, transport: Transport, _peer: str
+    ) -> list[bytes] | asyncio.Future[list[bytes]]:
+        """Take a client's query; what is no query is dropped."""
+        try:
+            query = dns.message.from_wire(wire)
+        except dns.exception.DNSException:
+            return []
+        if query.flags & dns.flags.QR:
+            return []
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._core.ask(query, (answer, transport))
         self._pump()
+        return answer
 
     def _respond(self, token: Any, response: dns.message.Message) -> None:
-        sock, peer = token
-        limit = min(response.request_payload or 512, CLIENT_PAYLOAD)
-        with contextlib.suppress(OSError):
-            sock.sendto(message.encode(response, limit), peer)
+        answer, transport = token
+        limit = message.LARGEST
+        if not transport.stream:
+            limit = min(response.request_payload or SMALLEST_PAYLOAD, CLIENT_PAYLOAD)
+        if not answer.done():
+            answer.set_result([message.encode(response, limit)])
 
     # -- the core's requests -----------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ import asyncio
 import importlib
 import importlib.util
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Protocol
 
@@ -32,8 +32,11 @@ from testbed.transports.tls import HandshakeInfo, Ticket
 Address = tuple[str, int]
 """An IP address as text, and a port."""
 
-Handler = Callable[[bytes, Transport, str], list[bytes]]
-"""Answers a query: (wire form, transport, peer's address) -> messages to send back, none or several."""
+Handler = Callable[[bytes, Transport, str], list[bytes] | Awaitable[list[bytes]]]
+"""Answers a query: (wire form, transport, peer's address) -> messages to send back, none or several.
+
+A handler that cannot answer at once returns something to await.
+"""
 
 
 class Host(Protocol):

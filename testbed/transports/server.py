@@ -11,6 +11,7 @@ from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler
 from testbed.transports.clear import Pump
 from testbed.transports.framing import Framer, frame
+from testbed.transports.later import Later
 from testbed.transports.sockets import abort
 from testbed.transports.stream import Stream
 
@@ -98,6 +99,7 @@ class _Connection:
         self._peer = peer
         self._framer = Framer()
         self._last_call = False
+        self._later = Later()
         self._stream = Stream(sock, self)
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + listener.idle_timeout
@@ -154,7 +156,7 @@ class _Connection:
                 self.abort()
                 return
             self._answer(message)
-        if self._last_call and not self._stream.unsent:
+        if self._last_call and not self._stream.unsent and not self._later:
             self._close()
 
     def _answer(self, message: bytes) -> None:
@@ -162,13 +164,25 @@ class _Connection:
         listener.messages += 1
         self._deadline = self._loop.time() + listener.idle_timeout
         try:
-            for response in listener.handler(message, listener.transport, self._peer):
-                self._pump.send(frame(response))
+            responses = listener.handler(message, listener.transport, self._peer)
         except Exception:
             # A fault of ours, not of the client's: the loop reports it.
             self.abort()
             raise
+        if isinstance(responses, list):
+            self._send(responses)
+        else:
+            self._later.start(responses, self._send_late)
+
+    def _send(self, responses: list[bytes]) -> None:
+        for response in responses:
+            self._pump.send(frame(response))
         self._flush()
+
+    def _send_late(self, responses: list[bytes]) -> None:
+        if not self._stream.closed:
+            self._send(responses)
+            self._loop.call_soon(self._work)
 
     def _flush(self) -> None:
         self._stream.write(self._pump.outgoing())
@@ -176,6 +190,8 @@ class _Connection:
     def _check_idle(self) -> None:
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_idle)
+        elif self._later:
+            self._timer = self._loop.call_later(self._listener.idle_timeout, self._check_idle)
         elif self._stream.unsent or not self._pump.established:
             self.abort()
         else:
@@ -191,4 +207,5 @@ class _Connection:
 
     def _forget(self) -> None:
         self._timer.cancel()
+        self._later.cancel()
         self._listener.live.discard(self)

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from testbed.core.transport import Failure, Transport, TransportError
 from testbed.transports import Address, Handler, Host, sockets
+from testbed.transports.later import Later
 
 _LARGEST = 65535
 
@@ -75,6 +77,7 @@ class Listener:
         self.messages = 0
         self._sock = sock
         self._handler = handler
+        self._later = Later()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -83,6 +86,7 @@ class Listener:
         if self._sock.fileno() >= 0:
             self._loop.remove_reader(self._sock.fileno())
             self._sock.close()
+        self._later.cancel()
 
     def _readable(self) -> None:
         try:
@@ -90,7 +94,14 @@ class Listener:
         except OSError:  # nothing there after all, or news of a client that is gone
             return
         self.messages += 1
-        for response in self._handler(data, Transport.UDP, peer[0]):
+        responses = self._handler(data, Transport.UDP, peer[0])
+        if isinstance(responses, list):
+            self._send(responses, peer)
+        else:
+            self._later.start(responses, lambda late: self._send(late, peer))
+
+    def _send(self, responses: list[bytes], peer: Any) -> None:
+        for response in responses:
             # Lost like any datagram that does not fit or finds no way.
             with contextlib.suppress(OSError):
                 self._sock.sendto(response, peer)
