@@ -19,7 +19,9 @@ class Later:
         """Await responses and send them."""
 
         async def wait() -> None:
-            send(await responses)
+            answer = await responses
+            self._tasks.discard(task)
+            send(answer)
 
         task = asyncio.get_running_loop().create_task(wait())
         self._tasks.add(task)

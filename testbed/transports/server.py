@@ -182,7 +182,7 @@ class _Connection:
     def _send_late(self, responses: list[bytes]) -> None:
         if not self._stream.closed:
             self._send(responses)
-            self._loop.call_soon(self._work)
+            self._work()
 
     def _flush(self) -> None:
         self._stream.write(self._pump.outgoing())
