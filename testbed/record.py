@@ -72,6 +72,8 @@ class Outcome(_Model):
     denial: bool = False
     detected: bool = False
     fired: bool = False
+    acted: int = 0
+    """How many messages and connections the attackers interfered with: what the attack cost them."""
     exposures: tuple[Exposure, ...] = ()
     counts: Counts = Counts()
     answer: tuple[str, ...] = ()

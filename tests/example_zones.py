@@ -71,8 +71,8 @@ x.new A 192.0.2.82
 signed NS ns.signed
 signed DS 12345 13 2 0000000000000000000000000000000000000000000000000000000000000000
 ns.signed A 192.0.2.83
-unsigned NS ns.unsigned
 unsigned NS ns1
+unsigned NS ns.unsigned
 unsigned NS ns.signed
 ns.unsigned A 192.0.2.84
 ns.unsigned AAAA 2001:db8::84

@@ -83,8 +83,8 @@ class Mistake(NamedTuple):
 def _mistakes() -> dict[str, Mistake]:
     """The mistakes in ``data/mistakes.txt``, by title.
 
-    There each has a title after ==, with a star if it is seen, lines that are taken out of the good file after
-    a minus, lines that come in their place after a plus, and what is said of it after an exclamation mark.
+    There each has a title after ==, with a star if it is seen; the lines that are taken out of the good file
+    after a minus, those that come in their place after a plus, and what is said of it after !.
     """
     found = {}
     for block in (DATA / "mistakes.txt").read_text().split("\n\n"):

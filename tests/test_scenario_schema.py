@@ -8,7 +8,7 @@ from testbed.core.policy import Policy
 from testbed.scenario import source
 from testbed.scenario.errors import ScenarioError
 from testbed.scenario.expectation import Rule
-from testbed.scenario.load import SCENARIOS
+from testbed.scenario.load import SCENARIOS, load_file
 from testbed.scenario.model import Scenario
 from testbed.scenario.parts import keys_of
 from testbed.scenario.schema import DIALECT, schema
@@ -97,6 +97,21 @@ def test_scenarios_are_valid(path):
 def test_what_loads_is_valid(text):
     assert complaints(text) == []
     assert valid(text)
+
+
+def test_an_axis_may_give_what_an_attacker_must_be_told(tmp_path):
+    (tmp_path / "attackers").mkdir()
+    source_text = (DATA / "attackers" / "tamper.py").read_text().replace('"drop", description', "description")
+    (tmp_path / "attackers" / "must_be_told.py").write_text(source_text)
+    text = changed(
+        ("tamper", "must-be-told"), ("expect:\n", "matrix: {attack.0.with.how: [drop]}\nexpect:\n")
+    )
+    path = tmp_path / "told.yaml"
+    path.write_text(text)
+    assert len(load_file(path)) == 1
+    plain = source.parse(text, path).plain()
+    plain["attack"][0]["with"] = {}
+    assert Draft202012Validator(schema(tmp_path)).is_valid(plain)
 
 
 @pytest.mark.parametrize("title", MISTAKES)

@@ -2,7 +2,21 @@
 
 import dns.flags
 import pytest
-from packets import EPOCH, RST, SYN, UDP, Flow, Tape, TlsFlow, fragments, ip, make_query, make_response, udp
+from packets import (
+    EPOCH,
+    ICMP,
+    RST,
+    SYN,
+    UDP,
+    Flow,
+    Tape,
+    TlsFlow,
+    fragments,
+    ip,
+    make_query,
+    make_response,
+    udp,
+)
 from phases import (
     ADDRESS,
     FORGED,
@@ -90,11 +104,14 @@ def test_a_passive_attacker_who_saw_nothing_is_still_conclusive():
 
 
 def test_without_an_attack_the_baseline_is_the_outcome():
-    evidence = Walk({"target": "udp"}).resolve().evidence()
-    judgement = judge(facts(attacker_roles=["evil"]), evidence, None)
+    walk = Walk({"target": "udp"})
+    walk.exchange("evil", NAME, answer=[ADDRESS])
+    evidence = walk.resolve().evidence()
+    judgement = judge(facts("target", attacker_roles=["evil"]), evidence, None)
     assert judgement.outcome == judgement.baseline
     assert (judgement.outcome.verdict, judgement.outcome.leak) == (Verdict.SAFE, "none")
     assert len(judgement.ladder) > 10
+    assert {(crossing.seen, crossing.altered) for crossing in judgement.ladder} == {("none", False)}
     failed = Walk().resolve(rcode="SERVFAIL", ede=22).evidence()
     outcome = judge(facts(), failed, None).outcome
     assert (outcome.verdict, outcome.denial, outcome.detected) == (Verdict.DENIAL, True, True)
@@ -139,6 +156,14 @@ def test_sni_of_a_server_in_the_zone(sni):
     assert flags(judgement) == {"verdict": Verdict.LEAK, "leak": "zone"}
     assert exposed(judgement) == [("target", "zone", "sni", False)]
     assert flags(judged(facts("root"), evidence)) == {}
+
+
+def test_sni_of_a_server_that_bears_the_sensitive_name():
+    walk = Walk()
+    evidence = walk.resolve(lambda: walk.dial("target", sni="secret.example.org")).evidence("x@target")
+    judgement = judged(facts("target"), evidence)
+    assert flags(judgement) == LEAK
+    assert exposed(judgement) == [("target", "name", "sni", False)]
 
 
 @pytest.mark.parametrize("zones", [1, 2])
@@ -303,9 +328,36 @@ def test_what_the_attacker_makes_up_teaches_it_nothing():
         spoofed = make_response(make_query(NAME), answer=[FORGED])
         walk.tape.datagram("target", spoofed.to_wire(), "resolver", 4000, scope="resolver")
 
-    judgement = judged(facts("target"), walk.resolve(target).evidence("spoof@target"))
+    evidence = walk.resolve(target).evidence("spoof@target")
+    judgement = judged(facts("target"), evidence)
     assert flags(judgement) == {}
     assert [c.text for c in judgement.ladder if c.altered] == ["secret.example.org. A 203.0.113.66"]
+
+
+def test_what_the_attacker_does_towards_the_server_teaches_it_nothing():
+    walk = Walk()
+
+    def attack() -> None:
+        TlsFlow(walk.tape, "target", scope="far", holders=("attacker",), sni="ns1.example.org").shake()
+        walk.tape.datagram("target", make_query(NAME).to_wire(), "far", 4000, scope="far")
+
+    evidence = walk.resolve(attack).evidence("x@target")
+    baseline = Walk().resolve(lambda: None).evidence()
+    judgement = judged(facts("target", zones_hosted={"target": 1}), evidence, baseline)
+    assert flags(judgement) == {}
+    assert judgement.outcome.exposures == ()
+
+
+def test_what_the_attacker_s_server_says_teaches_it_nothing():
+    walk = Walk({"evil": "udp"})
+
+    def attack() -> None:
+        walk.target()
+        walk.exchange("evil", "www.evil-dns.net.", answer=[f"www.evil-dns.net. 3 IN CNAME {NAME}", ADDRESS])
+
+    evidence = walk.resolve(attack).evidence("x@evil")
+    judgement = judged(facts("evil", attacker_roles=["evil"]), evidence)
+    assert flags(judgement) == {}
 
 
 def test_query_that_the_attacker_swallows_is_exposed_all_the_same():
@@ -575,6 +627,7 @@ def test_relayed_messages_may_be_compressed_anew_and_bear_another_id():
 
 def test_counts():
     walk = Walk(dict.fromkeys(("root", "target-parent", "ns-parent", "ns-zone"), "udp")).resolve()
+    assert judge(facts(), walk.tape.evidence(), None).outcome.counts.queries == 6
     late = walk.tape.ask("root", make_query("late."), make_response(make_query("late.")))
     evidence = walk.evidence()
     counts = judge(facts(), evidence, None).outcome.counts
@@ -591,6 +644,21 @@ def test_counts():
     assert counts.bytes == sum(len(frame.data) - 14 for frame in before)
     # Five over UDP; for the target SYN, ClientHello, Finished (answered by tickets), and the query.
     assert counts.round_trips == 5 + 4
+
+
+def test_quoted_queries_are_not_asked_again():
+    """The resolver complains of what it got; a hostile server might have sent it a query."""
+    walk = Walk()
+
+    def target() -> None:
+        walk.target()
+        link, ours, theirs = walk.tape.ends("root")
+        quoted = ip(theirs, ours, UDP, udp(53, 4000, make_query(NAME).to_wire()))
+        walk.tape.send(link, ip(ours, theirs, ICMP, bytes((3, 3)) + bytes(6) + quoted), "far")
+
+    judgement = judged(facts("ns-zone"), walk.resolve(target).evidence("x@ns-zone"))
+    assert flags(judgement) == {}
+    assert judgement.outcome.counts.queries == 6
 
 
 def test_questions_sent_at_once_are_one_round_trip():

@@ -41,7 +41,7 @@ def table(findings: list[doctor.Finding]) -> Table:
     for group, members in groupby(findings, key=lambda finding: finding.group):
         shown.add_row(Text(group, style="bold"))
         for finding in members:
-            text = finding.detail if finding.ok else f"{finding.how} ({finding.detail})"
+            text = f"{finding.how} ({finding.detail})" if finding.how else finding.detail
             shown.add_row(
                 Text(f"  {finding.name}", no_wrap=True), state(finding), Text(text, overflow="fold")
             )

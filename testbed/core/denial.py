@@ -111,7 +111,7 @@ def proves_unsigned_delegation(
 
 
 class _Closest(NamedTuple):
-    """A closest encloser. ``proof`` is INSECURE when a delegation may hide in the span below it."""
+    """A closest encloser, and whether it is one: INSECURE when a delegation may hide in the span below it."""
 
     name: dns.name.Name
     proof: Proof
@@ -286,15 +286,12 @@ class _Nsec3Denials:
         return next((record.types for record in self._records if record.matches(name)), None)
 
     def closest_encloser(self, name: dns.name.Name) -> _Closest | None:
-        if self.types_at(name) is not None:
-            return None
         for labels in range(len(name) - 1, len(self._zone) - 1, -1):
             ancestor = parent_of(name, labels)
             types = self.types_at(ancestor)
             if types is not None:
                 proof = self.denies(parent_of(name, labels + 1))
-                good = proof is not Proof.NOT_PROVEN and not _hides_below(types)
-                return _Closest(ancestor, proof) if good else None
+                return None if _hides_below(types) else _Closest(ancestor, proof)
         return None
 
     def denies(self, name: dns.name.Name) -> Proof:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.network import sandbox
-from testbed.network.loop import Backlog
+from testbed.network.loop import KernelQueues
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ KERNEL = {
     "TPROXY": "a kernel with CONFIG_NFT_TPROXY and CONFIG_NFT_SOCKET (modprobe nft_tproxy nft_socket)",
     "AF_PACKET": "a kernel with CONFIG_PACKET (modprobe af_packet)",
     "IPv6": "boot without ipv6.disable=1",
-    "backlog counters": "Linux 5.14 or newer",
+    "packet queues": "Linux 5.14 or newer",
 }
 """What is tried in a sandbox, and how to get it."""
 
@@ -172,8 +172,8 @@ def _try_ipv6() -> None:
         any_socket.bind(("::1", 0))
 
 
-def _try_backlog() -> None:
-    Backlog().close()
+def _try_queues() -> None:
+    KernelQueues().close()
 
 
 TRIALS: dict[str, Callable[[], None]] = {
@@ -181,7 +181,7 @@ TRIALS: dict[str, Callable[[], None]] = {
     "TPROXY": _try_tproxy,
     "AF_PACKET": _try_packet_socket,
     "IPv6": _try_ipv6,
-    "backlog counters": _try_backlog,
+    "packet queues": _try_queues,
 }
 
 

@@ -25,7 +25,7 @@ from testbed.network.layout import RULE, Plan, hop_name, lay_out, pairs
 from testbed.network.mininet_parts import Net, Node
 from testbed.topology import CLIENT, RESOLVER, Topology
 
-SETTINGS = {
+SETTINGS: dict[str, str | int] = {
     "ipv6/conf/all/disable_ipv6": 0,
     "ipv6/conf/default/disable_ipv6": 0,
     # No traffic of IPv6's own: no link-local addresses, no duplicate detection, no solicitations.
@@ -45,7 +45,10 @@ SETTINGS = {
     # ICMP errors are sent whenever they are due, not only so many a second.
     "ipv4/icmp_ratemask": 0,
     "ipv6/icmp/ratelimit": 0,
-    # Connections remember nothing of earlier ones, and probe for no loss just because time has passed.
+    # Connections remember nothing of earlier ones, and wait for no timer of the kernel: no pacing (BBR), no
+    # probing for a loss, no waiting for more to send.
+    "ipv4/tcp_congestion_control": "reno",
+    "ipv4/tcp_autocorking": 0,
     "ipv4/tcp_no_metrics_save": 1,
     "ipv4/tcp_early_retrans": 0,
     "ipv4/tcp_slow_start_after_idle": 0,
@@ -55,7 +58,7 @@ SETTINGS = {
 }
 """Kernel settings of every host, below /proc/sys/net. Made before its interfaces, which inherit them."""
 
-FORWARDING = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
+FORWARDING: dict[str, str | int] = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
 """Those of hops. Made after their interfaces gave up multicast, or they would join the router groups."""
 
 SIOCETHTOOL = 0x8946

@@ -8,8 +8,9 @@ never on how fast it does it.
 Why "under way" can be told exactly. On veth interfaces (veth(4)) a packet travels inside the system call
 that sends it, through all hosts that forward it, in software interrupts on the sender's own CPU. What the
 kernel puts off stays on that CPU, either as an interrupt still pending or in the CPU's backlog queue. So
-the loop keeps its thread on one CPU, makes a system call that runs pending interrupts, and then reads the
+the loop keeps its thread on one CPU, has it run pending interrupts until there are none, and then reads the
 length of the backlog. An interrupt handler cannot be halfway done while our own code runs on its CPU.
+What the kernel sends by timers of its own would escape this; :mod:`testbed.network.fabric` switches it off.
 """
 
 from __future__ import annotations
@@ -33,46 +34,82 @@ Ts = TypeVarTuple("Ts")
 SETTLE = 0.02
 """In real time: seconds without an event after which the network counts as quiescent."""
 
+_ROUNDS = 100
+"""How often to let interrupts run before going to sleep for a while: other traffic may cause them."""
+
 _PATIENCE = 0.001
 """Seconds to sleep while the kernel has put packets off to a thread of its own."""
 
 _Events = list[tuple[selectors.SelectorKey, int]]
 
 
-class Backlog:
-    """The kernel's queues of packets that were sent and not yet received.
+class KernelQueues:
+    """What the kernel has put off: interrupts still to be handled, and packets sent but not yet received.
 
-    Raises OSError when the kernel does not show the lengths (Linux before 5.14).
+    Raises OSError when the kernel does not show them (Linux before 5.14).
     """
 
-    _COLUMNS = 13
-    _LENGTH, _CPU = 11, 12  # net/core/net-procfs.c, softnet_seq_show()
+    _LENGTH, _CPU = 11, 12  # columns: net/core/net-procfs.c, softnet_seq_show()
+    _INTERRUPTS = (b"HI:", b"NET_TX:", b"NET_RX:", b"TASKLET:")
 
     def __init__(self) -> None:
-        self._table = os.open("/proc/net/softnet_stat", os.O_RDONLY | os.O_CLOEXEC)
-        self._size = 256 * (os.cpu_count() or 1)
-        if any(len(row) < self._COLUMNS for row in self._rows()):
+        self._backlog = os.open("/proc/net/softnet_stat", os.O_RDONLY | os.O_CLOEXEC)
+        self._softirqs = os.open("/proc/softirqs", os.O_RDONLY | os.O_CLOEXEC)
+        self._size = 4096 + 256 * os.sysconf("SC_NPROCESSORS_CONF")
+        if any(len(row) <= self._CPU for row in self._rows()):
             raise OSError("/proc/net/softnet_stat does not show the length of the backlog")
-        # Any lock of a TCP socket disables software interrupts; releasing it runs what is pending.
+        self._columns: dict[int, list[slice]] = {}
+        # A lock of a TCP socket holds back software interrupts; when it is released, they run.
         self._lock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
-    def _rows(self) -> list[list[bytes]]:
-        return [row.split() for row in os.pread(self._table, self._size, 0).splitlines()]
+    def settled(self, cpu: int) -> bool:
+        """Have a CPU, which must be the caller's, do what it has put off. Whether nothing is left.
 
-    def run_pending(self) -> None:
-        """Have this CPU handle the packets that it put off."""
-        self._lock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+        Interrupts that raise others may leave them to a kernel thread (ksoftirqd) when it is another
+        process's turn; so this goes on until there was nothing to handle.
+        """
+        handled = self._handled(cpu)
+        for _ in range(_ROUNDS):
+            self._lock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+            before, handled = handled, self._handled(cpu)
+            if handled == before:
+                return not self.backlog(cpu)
+        return False
 
-    def length(self, cpu: int | None = None) -> int:
+    def backlog(self, cpu: int | None = None) -> int:
         """How many packets wait on one CPU, or on all."""
         rows = self._rows()
         if cpu is not None:
             rows = [row for row in rows if int(row[self._CPU], 16) == cpu]
         return sum(int(row[self._LENGTH], 16) for row in rows)
 
+    def _rows(self) -> list[list[bytes]]:
+        return [row.split() for row in os.pread(self._backlog, self._size, 0).splitlines()]
+
+    def _handled(self, cpu: int) -> list[bytes]:
+        """How many of each kind of interrupt that moves packets a CPU has handled, as text."""
+        table = os.pread(self._softirqs, self._size, 0)
+        if cpu not in self._columns:
+            self._columns[cpu] = self._find_column(table, cpu)
+        return [table[place] for place in self._columns[cpu]]
+
+    def _find_column(self, table: bytes, cpu: int) -> list[slice]:
+        """The places of a CPU's counts; each row is as long as any other."""
+        header, *rows = table.splitlines(keepends=True)
+        column = header.split().index(b"CPU%d" % cpu)
+        width = (len(rows[0]) - 1 - rows[0].index(b":") - 1) // len(header.split())
+        places, start = [], len(header)
+        for row in rows:
+            if row.split()[0] in self._INTERRUPTS:
+                first = start + row.index(b":") + 1 + column * width
+                places.append(slice(first, first + width))
+            start += len(row)
+        return places
+
     def close(self) -> None:
         """Close the descriptors."""
-        os.close(self._table)
+        os.close(self._backlog)
+        os.close(self._softirqs)
         self._lock.close()
 
 
@@ -117,7 +154,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, cpu: int | None = None) -> None:
         self._clock = 0.0
-        self._cpu = cpu
+        self._cpu = libc.current_cpu() if cpu is None else cpu
         self._held = 0
         self._executing = 0
         self._quiescence: list[asyncio.Future[None]] = []
@@ -125,7 +162,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._quiet_since = (0, 0.0)
         self._allowed: set[int] = set()
         self.jumps = 0
-        self._backlog = Backlog()
+        self._queues = KernelQueues()
         self._virtual_selector = _Selector(self._idle)
         self.restart_display()
         super().__init__(self._virtual_selector)
@@ -212,11 +249,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if self.realtime:
             return self._idle_realtime(timeout)
         while not self._executing:
-            self._backlog.run_pending()
-            put_off = self._backlog.length(self._cpu)
-            if events := select(_PATIENCE if put_off else 0):
+            settled = self._queues.settled(self._cpu)
+            if events := select(0 if settled else _PATIENCE):
                 return events
-            if put_off:
+            if not settled:
                 continue
             if self._tell_quiescence():
                 return []
@@ -232,7 +268,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return select(timeout)
         batches, since = self._quiet_since
         now = time.monotonic()
-        if batches != self._virtual_selector.batches or self._executing or self._backlog.length():
+        if batches != self._virtual_selector.batches or self._executing or self._queues.backlog():
             since = now
             self._quiet_since = (self._virtual_selector.batches, since)
         remaining = since + SETTLE - now
@@ -290,11 +326,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             os.sched_setaffinity(0, self._allowed)
 
     def _stay_on_cpu(self) -> None:
-        assert self._cpu is not None
         os.sched_setaffinity(0, self._allowed if self.realtime else {self._cpu})
 
     def close(self) -> None:
         """Close the loop."""
         if not self.is_closed():
-            self._backlog.close()
+            self._queues.close()
         super().close()

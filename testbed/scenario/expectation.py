@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
 
 from testbed.record import SECRETS, Outcome, Secret
 from testbed.scenario.checks import contradictions
@@ -38,6 +38,14 @@ Flags = Annotated[
 ]
 
 
+Numbers = Annotated[
+    tuple[Annotated[StrictInt, Field(ge=0)], ...],
+    Field(min_length=1),
+    BeforeValidator(as_list),
+    _one_or_more({"type": "integer", "minimum": 0}),
+]
+
+
 class PhaseExpectation(Part):
     """Allowed values for the outcome of one phase. A field that is not given may be anything."""
 
@@ -49,7 +57,8 @@ class PhaseExpectation(Part):
     hijack: Flags = Field((), description="Whether the client accepts an answer that differs from the truth.")
     denial: Flags = Field((), description="Whether the client gets no answer although it did without attack.")
     detected: Flags = Field((), description="Whether the resolver tells somebody (EDE code, log).")
-    fired: Flags = Field((), description="Whether every attacker met what it was after.")
+    fired: Flags = Field((), description="Whether some attacker met what it was after, and acted.")
+    acted: Numbers = Field((), description="How many messages and connections attackers interfered with.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -20,7 +20,7 @@ from ruamel.yaml.reader import ReaderError
 
 from testbed.scenario.errors import ScenarioError, quoted
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 MAX_NODES = 20_000
 MAX_DEPTH = 40
 

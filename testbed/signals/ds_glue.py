@@ -18,7 +18,6 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import dns.dnssec
 import dns.exception
 import dns.name
 import dns.rdata

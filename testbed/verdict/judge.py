@@ -153,6 +153,7 @@ def _attack_outcome(facts: Facts, before: _Phase, now: _Phase, downgrade: bool) 
             answers.alarms(attack.decisions),
         ),
         fired=fired,
+        acted=sum(report.acted for report in attack.attackers),
         exposures=now.exposures,
         counts=count(now.view),
         answer=tuple(answers.text(result) for result in attack.client),

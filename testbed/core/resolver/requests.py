@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dns.message
 import dns.name
-from cryptography import x509
 
 from testbed.core.transport import Transport
+
+if TYPE_CHECKING:  # scenario files are read without it, and it takes long to load
+    from cryptography import x509
 
 
 @dataclass(frozen=True, slots=True)
