@@ -218,6 +218,7 @@ def smuggle(payload: bytes, *, at: int = 9999, towards: str = "far") -> PhaseEvi
         ).to_wire(),
         b"\0" + make_query(NAME).to_wire(),
     ],
+    ids=["labels", "upper-case", "http", "response", "query"],
 )
 @pytest.mark.parametrize("at", [9999, 53, 853])
 @pytest.mark.parametrize("towards", ["far", "resolver"])
