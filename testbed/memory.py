@@ -32,7 +32,8 @@ from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.world.build import EPOCH, EVIL, World
+from testbed.world.build import EVIL, World
+from testbed.world.epoch import EPOCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class MemoryNetwork:
 
     def _evil_server(self) -> Authoritative:
         zones = [zone for attackers in self.attackers.values() for one in attackers for zone in one.serves()]
-        return Authoritative((*self.world.hosting.get(EVIL, ()), *zones))
+        return self.world.authoritative(EVIL, tuple(zones))
 
     def _dial(self, request: Dial) -> Session:
         line = self._line(request.server, request.transport)
@@ -185,7 +186,7 @@ class MemoryNetwork:
                 case Alert():
                     raise TransportError(Failure.TLS, "alert")
                 case Impersonate(kind):
-                    certificates = self.world.forged_credential(kind, server.name).chain
+                    certificates = self.world.forged_credential(kind, line.role).chain
                     line = _Line(
                         line.role,
                         line.transport,

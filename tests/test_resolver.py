@@ -10,7 +10,7 @@ from worlds import ALL_SIGNED, attacker, network, policy, world
 
 from testbed.core import message
 from testbed.core.transport import Transport
-from testbed.world.build import DAY
+from testbed.world.epoch import DAY
 
 SECRET = "secret.example.org."
 EVERYWHERE = ("root", "target-parent", "ns-parent", "ns-zone", "target")

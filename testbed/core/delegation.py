@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
 
+from testbed.core.policy import Credential
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.transport import Transport
+
+if TYPE_CHECKING:  # it brings cryptography, which scenario files are read without
+    from testbed.core.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +23,21 @@ class Offer:
     """That a name server offers encryption, over these transports and ports, in the order of preference.
 
     ``signal`` names the signal that said so, ``standing`` why it may be believed, ``until`` when it expires.
-    An offer without transports says that the server is known to offer none.
+    An offer without transports says that the server is known to offer none. ``identities`` are what came
+    along to recognise the server by, any one of them; ``credentials`` names those that it has, if that was said.
     """
 
     signal: str
     transports: tuple[tuple[Transport, int], ...]
     standing: Standing
     until: float
+    identities: tuple[Identity, ...] = ()
+    credentials: tuple[Credential, ...] | None = None
+
+    def __str__(self) -> str:
+        offered = ", ".join(transport for transport, _ in self.transports) or "no encryption"
+        pinned = ", pinned" if self.identities else ""
+        return f"{offered}{pinned} ({self.standing.name.lower()})"
 
 
 class Offers:
@@ -36,6 +49,7 @@ class Offers:
 
     def __init__(self) -> None:
         self._offers: dict[tuple[dns.name.Name, str], Offer] = {}
+        self._of_zones: dict[tuple[dns.name.Name, str], Offer] = {}
         self._seen: dict[dns.name.Name, float] = {}
 
     def learn(self, server: dns.name.Name, offer: Offer, now: float) -> None:
@@ -47,6 +61,17 @@ class Offers:
     def get(self, server: dns.name.Name, signal: str, now: float) -> Offer | None:
         """What a signal said about a name server, if that has not expired."""
         offer = self._offers.get((server, signal))
+        return offer if offer is not None and offer.until > now else None
+
+    def learn_of_zone(self, zone: dns.name.Name, offer: Offer, now: float) -> None:
+        """Keep an offer that holds for all servers of a zone."""
+        old = self._of_zones.get((zone, offer.signal))
+        if old is None or old.until <= now or old.standing <= offer.standing:
+            self._of_zones[(zone, offer.signal)] = offer
+
+    def of_zone(self, zone: dns.name.Name, signal: str, now: float) -> Offer | None:
+        """What a signal said about all servers of a zone, if that has not expired."""
+        offer = self._of_zones.get((zone, signal))
         return offer if offer is not None and offer.until > now else None
 
     def see(self, server: dns.name.Name, until: float) -> None:
@@ -98,4 +123,5 @@ class Referral:
     message: dns.message.Message
     until: float
     offers: list[tuple[dns.name.Name, Offer]] = field(default_factory=list)
+    zone_offers: list[Offer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -8,27 +8,36 @@ resolver's half reads them: ``read_referral`` from what came with a referral, ``
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
 from pydantic import BaseModel, ConfigDict
 
+from testbed.core.authoritative import ResponseExtension
 from testbed.core.delegation import Offer, Referral
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.transport import Transport
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 
 @dataclass(frozen=True, slots=True)
 class DeployedServer:
-    """A name server as its operator sees it: its name, addresses, and the encryption that it offers."""
+    """A name server as its operator sees it: its name, addresses, and the encryption that it offers.
+
+    ``chain`` holds its certificates, leaf first; empty where it offers no encryption.
+    """
 
     name: dns.name.Name
     addresses: tuple[str, ...]
     offers: tuple[tuple[Transport, int], ...]
+    chain: tuple[x509.Certificate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,23 @@ class Addition:
     rrset: dns.rrset.RRset
 
 
+@dataclass(slots=True)
+class Heard:
+    """A response as signals see it in passing. ``standing`` is that of whatever is unsigned in it.
+
+    ``promise`` is for how many seconds the server promises to encrypt, if it does.
+    """
+
+    zone: dns.name.Name
+    server: dns.name.Name
+    address: str
+    transport: Transport
+    standing: Standing
+    message: dns.message.Message
+    offers: list[tuple[dns.name.Name, Offer]] = field(default_factory=list)
+    promise: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """Result of a lookup that a signal asked for. ``rrset`` is None when the absence was established."""
@@ -105,6 +131,10 @@ class Signal:
     """Whether it consists in trying encryption unasked (RFC 9539)."""
     discovers: ClassVar[bool] = False
     """Whether it has to be asked for: ``discover``."""
+    about_zones: ClassVar[bool] = False
+    """Whether what is asked for is about a zone's servers together, and not about one of them."""
+    least_standing: ClassVar[Standing] = Standing.NONE
+    """What it takes for the signal to count at all, whatever the policy accepts."""
     in_referral: ClassVar[bool] = False
     """Whether it comes with the delegation of the zone that holds the server's name: ``read_referral``."""
     Parameters: ClassVar[type[BaseModel]] = Parameters
@@ -112,6 +142,20 @@ class Signal:
     def publish(self, deployment: Deployment, parameters: BaseModel) -> Iterable[Addition]:
         """The records that operators who use this signal add to their zones."""
         return ()
+
+    def extend(self, deployment: Deployment, parameters: BaseModel) -> ResponseExtension | None:
+        """What servers add to their responses, if anything."""
+        return None
+
+    def rename(self, server: DeployedServer, parameters: BaseModel) -> dns.name.Name | None:
+        """Another name for a server that encrypts, under which zones are delegated to it, if it needs one."""
+        return None
+
+    def dress(self, query: dns.message.Message) -> None:
+        """Add to a query what the signal needs: an EDNS option or a flag."""
+
+    def read_response(self, heard: Heard, now: float) -> None:
+        """Take what a server says of itself in any response: add to its offers, or set its promise."""
 
     def read_referral(self, referral: Referral, now: float) -> None:
         """Take what this signal finds in a referral: change its parts, or add to its offers."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from testbed.evidence import PhaseEvidence
 from testbed.network import pcapng
 from testbed.record import Run
-from testbed.world.build import EPOCH
+from testbed.world.epoch import EPOCH
 
 RECORD = "run.json"
 

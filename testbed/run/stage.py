@@ -18,7 +18,8 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.cast import Placed
 from testbed.topology import CLIENT, RESOLVER, Topology
 from testbed.transports import Handler, Listener, dot, tcp, udp
-from testbed.world.build import EPOCH, EVIL, World
+from testbed.world.build import EVIL, World
+from testbed.world.epoch import EPOCH
 
 ATTACKER = "attacker"
 """Who holds the secrets of TLS sessions that an attacker terminates."""
@@ -54,9 +55,7 @@ class Stage:
         listeners: list[Listener] = []
         extra = tuple(evil_zones)
         for server in self.topology.servers:
-            logic = world.authoritative(server.role)
-            if server.role == EVIL and extra:
-                logic = Authoritative((*world.hosting[EVIL], *extra))
+            logic = world.authoritative(server.role, extra if server.role == EVIL else ())
             listeners += self._serve(server.role, world, _handler(logic), secrets)
         return listeners
 
@@ -92,13 +91,12 @@ class Stage:
         self, world: World, placed: Mapping[str, list[Placed]], secrets: list[TlsSecret]
     ) -> dict[str, AttackedLink]:
         """The links that have active attackers on them, none of them switched on yet."""
-        names = {server.role: server.name for server in self.topology.servers}
         return {
             link: AttackedLink(
                 self.network.hops[link],
                 [one.attacker for one in attackers],
                 self._role_at,
-                lambda kind, role: world.forged_credential(kind, names[role]),
+                world.forged_credential,
                 _sink(secrets, ATTACKER),
             )
             for link, attackers in placed.items()

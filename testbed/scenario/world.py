@@ -60,7 +60,7 @@ class Service(Part):
     transports: tuple[Transport, ...] = Field(
         (Transport.DOT,), min_length=1, description="Encrypted transports that the server offers."
     )
-    certificate: Literal["valid", "self-signed", "expired", "wrong-name"] = Field(
+    certificate: Literal["valid", "address", "self-signed", "expired", "wrong-name"] = Field(
         "valid", description="Kind of the certificate that the server has for its name."
     )
     port: StrictInt | None = Field(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dns.dnssectypes
@@ -12,31 +12,23 @@ import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
+from pydantic import BaseModel
 
 from testbed import signals
 from testbed.attack.api import CertificateKind
 from testbed.core import message, pki
-from testbed.core.authoritative import Authoritative
+from testbed.core.authoritative import Authoritative, ResponseExtension
 from testbed.core.resolver.state import RootServer
-from testbed.core.signal import DeployedServer, DeployedZone, Deployment
+from testbed.core.signal import DeployedServer, DeployedZone, Deployment, Signal
 from testbed.core.signer import KeySet, ds_for, sign_zone
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.scenario.world import Service, Signing
 from testbed.scenario.world import World as Described
 from testbed.topology import Server, Topology
-from testbed.world.zones import TTL, hosted_zones, lay_out, name_servers
-
-EPOCH = 1767225600
-"""Unix time at which every world begins: 2026-01-01, 00:00 UTC."""
-
-DAY = 86400
-SIGNATURE_LIFE = (EPOCH - DAY, EPOCH + 30 * DAY)
-"""Validity of signatures (RFC 6781 section 4.4.2 speaks of days to weeks)."""
-
-CERTIFICATE_LIFE = (EPOCH - 30 * DAY, EPOCH + 60 * DAY)
-EXPIRED_LIFE = (EPOCH - 120 * DAY, EPOCH - 30 * DAY)
-AUTHORITY_LIFE = (EPOCH - 3650 * DAY, EPOCH + 3650 * DAY)
+from testbed.world import credentials
+from testbed.world.epoch import SIGNATURE_LIFE
+from testbed.world.zones import TTL, hosted_zones, lay_out, name_servers, parents_of
 
 EVIL = "evil"
 """The role that the attacker's own server plays."""
@@ -47,7 +39,9 @@ class World:
     """A built world.
 
     ``zones`` are by origin; ``hosting`` says which of them a role's server serves, ``services`` what
-    encryption it offers and with which credential. ``authority`` is the CA that resolvers trust.
+    encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
+    ``extensions`` what signals have servers add to their responses. ``topology`` has the names that servers
+    go by in this world.
     """
 
     topology: Topology
@@ -57,13 +51,16 @@ class World:
     services: Mapping[str, tuple[tuple[tuple[Transport, int], ...], pki.Credential]]
     authority: pki.Authority
     trust_anchor: dns.rrset.RRset | None
+    extensions: tuple[ResponseExtension, ...] = ()
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
 
-    def authoritative(self, role: str) -> Authoritative:
-        """The server logic of a role, with the zones that it serves."""
+    def authoritative(self, role: str, further: tuple[Zone, ...] = ()) -> Authoritative:
+        """The server logic of a role, with the zones that it serves and, for an attacker, further ones."""
+        if further:
+            return Authoritative((*self.hosting[role], *further), extensions=self.extensions)
         if role not in self._authoritatives:
-            self._authoritatives[role] = Authoritative(self.hosting[role])
+            self._authoritatives[role] = Authoritative(self.hosting[role], extensions=self.extensions)
         return self._authoritatives[role]
 
     def roots(self) -> tuple[RootServer, ...]:
@@ -84,25 +81,11 @@ class World:
         query = message.query(name, rdtype, id=0, dnssec_ok=False)
         return self._oracle[0].respond(query, Transport.TCP)[0]
 
-    def forged_credential(self, kind: CertificateKind, victim: dns.name.Name) -> pki.Credential:
-        """A certificate that an attacker presents in place of a server with this name."""
+    def forged_credential(self, kind: CertificateKind, role: str) -> pki.Credential:
+        """A certificate that an attacker presents in place of the server in a role."""
+        victim = self.topology.by_role[role].name
         own = self.topology.by_role[EVIL].name if EVIL in self.topology.by_role else victim
-        match kind:
-            case "own-name":
-                return _issue(self.authority, own, CERTIFICATE_LIFE, f"attacker {own}")
-            case "mis-issued":
-                return _issue(self.authority, victim, CERTIFICATE_LIFE, f"attacker {victim}")
-            case "expired":
-                return _issue(self.authority, victim, EXPIRED_LIFE, f"attacker {victim}")
-            case "self-signed":
-                not_before, not_after = CERTIFICATE_LIFE
-                return pki.self_signed(
-                    self.seed,
-                    (victim,),
-                    not_before=not_before,
-                    not_after=not_after,
-                    key=f"attacker {victim}",
-                )
+        return credentials.forged(self.authority, kind, victim, own)
 
 
 _BUILT: OrderedDict[tuple[str, str, int], World] = OrderedDict()
@@ -123,6 +106,19 @@ def build(topology: Topology, described: Described, seed: int = 0) -> World:
 def _build(topology: Topology, described: Described, seed: int) -> World:
     signed, secure = dict(described.signed), dict(described.secure)
     _fit_out_evil(topology, signed, secure)
+    published = [
+        (signal, parameters or signal.Parameters())
+        for signal, parameters in (
+            (signals.load(name), parameters) for name, parameters in described.signal.items()
+        )
+    ]
+    keys_of = {server.role: server.name.to_text() for server in topology.servers}
+    issuer = credentials.authority(seed)
+    topology = _renamed(topology, secure, published, issuer)
+    services = {
+        role: credentials.of_server(issuer, topology.by_role[role], service, keys_of[role])
+        for role, service in secure.items()
+    }
     hosted = hosted_zones(topology, described.hosted_zones)
     files = lay_out(topology, hosted, described.records)
     signing = {server.zone: signed[server.role] for server in topology.servers if server.role in signed}
@@ -130,11 +126,7 @@ def _build(topology: Topology, described: Described, seed: int) -> World:
         zone: KeySet.derive(seed.to_bytes(8), zone, dns.dnssectypes.Algorithm[how.algorithm])
         for zone, how in signing.items()
     }
-    parents = {
-        server.zone: topology.by_role[server.parent].zone
-        for server in topology.servers
-        if server.parent is not None
-    }
+    parents = parents_of(topology)
     for zone, how in signing.items():
         if zone in parents and not how.island:
             files[parents[zone]].merge(ds_for(zone, keys[zone], ttl=TTL))
@@ -144,27 +136,16 @@ def _build(topology: Topology, described: Described, seed: int) -> World:
                 zone,
                 parents.get(zone),
                 zone in signing,
-                tuple(_deployed(server, secure) for server in name_servers(topology, zone)),
+                tuple(_deployed(server, secure, services) for server in name_servers(topology, zone)),
             )
             for zone in dict.fromkeys(server.zone for server in topology.servers)
         )
     )
-    for name, parameters in described.signal.items():
-        signal = signals.load(name)
-        for addition in signal.publish(deployment, parameters or signal.Parameters()):
+    for signal, parameters in published:
+        for addition in signal.publish(deployment, parameters):
             files[addition.zone].merge(addition.rrset)
-    zones = {origin: Zone(origin, file.rrsets()) for origin, file in files.items()}
-    inception, expiration = SIGNATURE_LIFE
-    for zone, how in signing.items():
-        zones[zone] = sign_zone(
-            zones[zone],
-            keys[zone],
-            inception=inception,
-            expiration=expiration,
-            denial=how.denial,
-            opt_out=how.opt_out,
-        )
-    authority = _authority(seed)
+    zones = _signed({origin: Zone(origin, file.rrsets()) for origin, file in files.items()}, signing, keys)
+    extensions = (signal.extend(deployment, parameters) for signal, parameters in published)
     return World(
         topology=topology,
         seed=seed,
@@ -176,12 +157,10 @@ def _build(topology: Topology, described: Described, seed: int) -> World:
             )
             for server in topology.servers
         },
-        services={
-            role: (service.offers, _credential(authority, topology.by_role[role], service))
-            for role, service in secure.items()
-        },
-        authority=authority,
+        services={role: (secure[role].offers, services[role]) for role in services},
+        authority=issuer,
         trust_anchor=ds_for(dns.name.root, keys[dns.name.root], ttl=TTL) if dns.name.root in keys else None,
+        extensions=tuple(extension for extension in extensions if extension is not None),
     )
 
 
@@ -195,36 +174,49 @@ def _fit_out_evil(topology: Topology, signed: dict[str, Signing], secure: dict[s
         signed.setdefault(EVIL, Signing())
 
 
-def _deployed(server: Server, secure: Mapping[str, Service]) -> DeployedServer:
-    offers = secure[server.role].offers if server.role in secure else ()
-    return DeployedServer(server.name, server.addresses, offers)
+def _renamed(
+    topology: Topology,
+    secure: Mapping[str, Service],
+    published: Sequence[tuple[Signal, BaseModel]],
+    issuer: pki.Authority,
+) -> Topology:
+    """The topology with the names that signals have servers go by."""
+    servers = []
+    for server in topology.servers:
+        name = server.name
+        if server.role in secure:
+            service = secure[server.role]
+            credential = credentials.of_server(issuer, server, service, server.name.to_text())
+            deployed = DeployedServer(server.name, server.addresses, service.offers, credential.chain)
+            for signal, parameters in published:
+                name = signal.rename(deployed, parameters) or name
+        servers.append(dataclasses.replace(server, name=name))
+    return dataclasses.replace(topology, servers=tuple(servers))
 
 
-@functools.lru_cache(maxsize=16)
-def _authority(seed: int) -> pki.Authority:
-    not_before, not_after = AUTHORITY_LIFE
-    return pki.Authority(seed, not_before=not_before, not_after=not_after)
+def _deployed(
+    server: Server, secure: Mapping[str, Service], services: Mapping[str, pki.Credential]
+) -> DeployedServer:
+    if server.role not in secure:
+        return DeployedServer(server.name, server.addresses, ())
+    offers, chain = secure[server.role].offers, services[server.role].chain
+    return DeployedServer(server.name, server.addresses, offers, chain)
 
 
-def _issue(
-    authority: pki.Authority, name: dns.name.Name, life: tuple[float, float], key: str
-) -> pki.Credential:
-    return authority.issue((name,), not_before=life[0], not_after=life[1], key=key)
-
-
-def _credential(authority: pki.Authority, server: Server, service: Service) -> pki.Credential:
-    """The certificate that the operator of a server has."""
-    key = server.name.to_text()
-    match service.certificate:
-        case "valid":
-            return _issue(authority, server.name, CERTIFICATE_LIFE, key)
-        case "expired":
-            return _issue(authority, server.name, EXPIRED_LIFE, key)
-        case "wrong-name":
-            other = dns.name.from_text("wrong-name", server.name.parent())
-            return _issue(authority, other, CERTIFICATE_LIFE, key)
-        case "self-signed":
-            not_before, not_after = CERTIFICATE_LIFE
-            return pki.self_signed(
-                authority.seed, (server.name,), not_before=not_before, not_after=not_after, key=key
-            )
+def _signed(
+    zones: dict[dns.name.Name, Zone],
+    signing: Mapping[dns.name.Name, Signing],
+    keys: Mapping[dns.name.Name, KeySet],
+) -> dict[dns.name.Name, Zone]:
+    """The zones, those signed that are to be."""
+    inception, expiration = SIGNATURE_LIFE
+    for zone, how in signing.items():
+        zones[zone] = sign_zone(
+            zones[zone],
+            keys[zone],
+            inception=inception,
+            expiration=expiration,
+            denial=how.denial,
+            opt_out=how.opt_out,
+        )
+    return zones

@@ -101,6 +101,15 @@ def name_servers(topology: Topology, zone: dns.name.Name) -> list[Server]:
     return [server for server in topology.servers if server.zone == zone and server.link != MIRROR]
 
 
+def parents_of(topology: Topology) -> dict[dns.name.Name, dns.name.Name]:
+    """The parent zone of each zone but the root."""
+    return {
+        server.zone: topology.by_role[server.parent].zone
+        for server in topology.servers
+        if server.parent is not None
+    }
+
+
 def _delegate(files: dict[dns.name.Name, ZoneFile], zone: dns.name.Name, servers: list[Server]) -> None:
     """Write a zone's apex, and its delegation with in-domain glue into the parent (RFC 9471)."""
     own = files[zone]

@@ -64,9 +64,7 @@ class Credentials:
                         identities.append(dane)
         return AnyOf(tuple(identities))
 
-    def _dane(
-        self, server: dns.name.Name, transport: Transport, port: int, path: Path
-    ) -> Task[Dane | None]:
+    def _dane(self, server: dns.name.Name, transport: Transport, port: int, path: Path) -> Task[Dane | None]:
         """What the server's TLSA records stand for; None where there are none that are secure (RFC 7671)."""
         work = ("tlsa", server, port, transport)
         if work in path.pending:

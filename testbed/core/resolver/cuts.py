@@ -117,6 +117,8 @@ class Cuts:
             )
         for server, offer in referral.offers:
             memory.offers.learn(server, offer, now)
+        for offer in referral.zone_offers:
+            memory.offers.learn_of_zone(referral.zone, offer, now)
         for server in referral.servers:
             if server.is_subdomain(referral.zone):
                 memory.offers.see(server, referral.until)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dns.message
 
-from testbed.core.resolver.requests import Dial, Session
-from testbed.core.resolver.state import Memory
+from testbed.core.resolver.requests import Session
+from testbed.core.resolver.state import Memory, Path
 from testbed.core.resolver.tasks import First, Once, Spawn, Task
-from testbed.core.resolver.wire import Question, Wire
+from testbed.core.resolver.wire import Peer, Question, Wire
 from testbed.core.transport import Failure, Transport, TransportError
 
 Exchanged = tuple[Transport, Session | None, dns.message.Message]
@@ -25,71 +25,77 @@ class Probe:
         self._memory = memory
         self._wire = wire
 
-    def exchange(self, address: str, question: Question) -> Task[Exchanged]:
+    def exchange(self, peer: Peer, question: Question, path: Path) -> Task[Exchanged]:
         """Ask a server address. Raises TransportError when Do53 fails, too."""
-        advice = self._memory.prober.advise(address, self._memory.clock())
+        advice = self._memory.prober.advise(peer.address, self._memory.clock())
         if advice.session is not None:
-            return (yield from self._encrypted_first(address, question, (advice.session,)))
+            return (yield from self._encrypted_first(peer, question, (advice.session,), path))
         if not advice.do53:
-            return (yield from self._encrypted_first(address, question, advice.connect))
+            return (yield from self._encrypted_first(peer, question, advice.connect, path))
         for transport in advice.connect:
-            yield Spawn(self._background(address, transport))
-        paths = [self._in_clear(address, question)]
-        paths += [self._encrypted(address, question, transport) for transport in advice.connect]
+            yield Spawn(self._background(peer, transport, path))
+        paths = [self._in_clear(peer.address, question)]
+        paths += [self._encrypted(peer, question, transport, path) for transport in advice.connect]
         won: Exchanged = yield First(tuple(paths))
         return won
 
     def _encrypted_first(
-        self, address: str, question: Question, transports: tuple[Transport, ...]
+        self, peer: Peer, question: Question, transports: tuple[Transport, ...], path: Path
     ) -> Task[Exchanged]:
         for transport in transports:
             try:
-                return (yield from self._encrypted(address, question, transport))
+                return (yield from self._encrypted(peer, question, transport, path))
             except TransportError as error:
                 self._memory.note(
                     "fallback",
-                    f"{transport} to {address} failed ({error}), asks in clear",
-                    server=address,
+                    f"{transport} to {peer.address} failed ({error}), asks in clear",
+                    server=peer.address,
                     transport=transport,
                 )
-        return (yield from self._in_clear(address, question))
+        return (yield from self._in_clear(peer.address, question))
 
     def _in_clear(self, address: str, question: Question) -> Task[Exchanged]:
         transport, response = yield from self._wire.in_clear(address, question)
         return transport, None, response
 
-    def _encrypted(self, address: str, question: Question, transport: Transport) -> Task[Exchanged]:
+    def _encrypted(self, peer: Peer, question: Question, transport: Transport, path: Path) -> Task[Exchanged]:
         memory = self._memory
-        session: Session = yield self._connected(address, transport)
+        session: Session = yield self._connected(peer, transport, path)
         try:
             response = yield from self._wire.over(session, question)
         except TransportError as error:
             memory.prober.failed(
-                address, transport, memory.clock(), timed_out=error.failure is Failure.TIMEOUT
+                peer.address, transport, memory.clock(), timed_out=error.failure is Failure.TIMEOUT
             )
             raise
-        memory.prober.responded(address, transport, memory.clock())
+        memory.prober.responded(peer.address, transport, memory.clock())
         return transport, session, response
 
-    def _connected(self, address: str, transport: Transport) -> Once:
-        return Once(("probe", address, transport), lambda: self._connect(address, transport))
+    def _connected(self, peer: Peer, transport: Transport, path: Path) -> Once:
+        return Once(("probe", peer.address, transport), lambda: self._connect(peer, transport, path))
 
-    def _background(self, address: str, transport: Transport) -> Task[None]:
+    def _background(self, peer: Peer, transport: Transport, path: Path) -> Task[None]:
         try:
-            yield self._connected(address, transport)
+            yield self._connected(peer, transport, path)
         except TransportError:
             return
 
-    def _connect(self, address: str, transport: Transport) -> Task[Session]:
-        """Open a session without SNI and without regard to the certificate (section 4.6.3)."""
+    def _connect(self, peer: Peer, transport: Transport, path: Path) -> Task[Session]:
+        """Open a session without SNI (section 4.6.3).
+
+        Whatever certificate there is, the session is used; a policy that authenticates where it is possible
+        learns whether it counts for more.
+        """
         memory = self._memory
+        address = peer.address
         key = (address, transport.port, transport, None)
         session = memory.sessions.get(key)
         if session is not None and session.open:
             return session
         memory.prober.connecting(address, transport, memory.clock())
+        timeout = memory.prober.timeout
         try:
-            opened: Session = yield Dial(address, transport.port, transport, None, memory.prober.timeout)
+            opened: Session = yield self._wire.dialling(address, transport.port, transport, None, timeout)
         except TransportError as error:
             memory.prober.failed(
                 address, transport, memory.clock(), timed_out=error.failure is Failure.TIMEOUT
@@ -99,11 +105,5 @@ class Probe:
         opened.probed = True
         memory.prober.connected(address, transport, memory.clock())
         memory.sessions[key] = opened
-        memory.note(
-            "handshake",
-            f"{transport} to {address} found by probing, not authenticated",
-            server=address,
-            transport=transport,
-            authenticated=False,
-        )
+        yield from self._wire.look_at(opened, peer, path)
         return opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dns.message
@@ -12,6 +12,8 @@ from testbed.core.transport import Transport
 
 if TYPE_CHECKING:  # scenario files are read without it, and it takes long to load
     from cryptography import x509
+
+    from testbed.core.identity import Identity, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,19 @@ class Datagram:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Open a session over TCP, TLS or QUIC; answered with a Session. Fails with TransportError."""
+    """Open a session over TCP, TLS or QUIC; answered with a Session. Fails with TransportError.
+
+    ``resume`` lets it take up an earlier session with the same server, ``early_data`` lets queries go out
+    with the first flight.
+    """
 
     server: str
     port: int
     transport: Transport
     sni: str | None
     timeout: float
+    resume: bool = False
+    early_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,9 @@ class Session:
     alpn: str | None = None
     open: bool = True
     authenticated: bool = False
-    identity: str = ""
     probed: bool = False
+    proofs: dict[Identity, Proof] = field(default_factory=dict)
+    """What came of checking an identity against ``chain``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from testbed.core.policy import Policy
 from testbed.core.probing import Prober
 from testbed.core.resolver.cache import Cache, Security, Standing
 from testbed.core.resolver.requests import Session
-from testbed.core.signal import Signal
+from testbed.core.signal import Heard, Signal
 from testbed.core.transport import Transport
 
 QUERIES_PER_RESOLUTION = 100
@@ -114,6 +114,7 @@ class Memory:
     trace: list[TraceEvent] = field(default_factory=list)
     hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
     places: dict[str, float] = field(default_factory=dict)
+    promises: dict[Hashable, float] = field(default_factory=dict)
     prober: Prober = field(init=False)
 
     def __post_init__(self) -> None:
@@ -157,6 +158,45 @@ class Memory:
             else:
                 found += self.hints.get((server, rdtype), [])
         return found
+
+    def signed(self, name: dns.name.Name) -> bool:
+        """Whether the zone that holds a name is signed, as far as is known.
+
+        Only then does a failed lookup mean that something is withheld (RFC 9460 section 3.1).
+        """
+        for depth in range(len(name), 0, -1):
+            delegation = self.delegations.get(name.split(depth)[1])
+            if delegation is not None:
+                return delegation.security is Security.SECURE
+        return False
+
+    def accept_promise(self, heard: Heard, now: float) -> None:
+        """Remember a server's promise to encrypt, if the policy accepts it from where it came."""
+        policy = self.policy
+        needed = {"authenticated": heard.standing >= Standing.LINK, "encrypted": heard.transport.encrypted}
+        if policy.commitment == "none" or not needed.get(policy.commitment_from, True):
+            return
+        assert heard.promise is not None
+        keys: dict[str, Hashable] = {
+            "name-server": heard.server,
+            "address": heard.address,
+            "zone": ("zone", heard.zone),
+        }
+        self.promises[keys[policy.commitment]] = now + heard.promise
+        self.note(
+            "promise",
+            f"{heard.server} promises to encrypt for {heard.promise} s, kept for the {policy.commitment}",
+            server=heard.address,
+            transport=heard.transport,
+        )
+
+    def promised(self, zone: dns.name.Name, server: dns.name.Name) -> bool:
+        """Whether a promise to encrypt is in force for a server, one of its addresses, or a zone."""
+        if self.policy.commitment == "none":
+            return False
+        now = self.clock()
+        keys: list[Hashable] = [server, ("zone", zone), *self.addresses(server)]
+        return any(self.promises.get(key, 0.0) > now for key in keys)
 
     def in_order(self, addresses: list[str]) -> list[str]:
         """Addresses in an order that is random, but stays, so that sessions are used again."""

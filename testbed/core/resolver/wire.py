@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dns.exception
@@ -13,9 +14,13 @@ import dns.rdataclass
 import dns.rdatatype
 
 from testbed.core import identity, message
+from testbed.core.delegation import Offer
+from testbed.core.identity import Identity
+from testbed.core.resolver.credentials import Credentials
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit, sni_text
-from testbed.core.resolver.state import Memory
-from testbed.core.resolver.tasks import Once, Task
+from testbed.core.resolver.state import Memory, Path
+from testbed.core.resolver.tasks import All, Once, Task
+from testbed.core.signal import Lookup
 from testbed.core.transport import Failure, Transport, TransportError
 
 UDP_TIMEOUT = 1.5
@@ -45,67 +50,158 @@ class Question:
         return message.query(self.name, self.rdtype, id=identifier)
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server at one of its addresses, the offer that led there, and whether it must prove its identity."""
+
+    server: dns.name.Name
+    address: str
+    offer: Offer | None = None
+    authenticate: bool = False
+
+
 class Wire:
     """Opens sessions and exchanges messages, and remembers what could not be reached."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, lookup: Callable[[Path], Lookup]) -> None:
         self._memory = memory
+        self._credentials = Credentials(memory, lookup)
 
-    def session(self, server: dns.name.Name, address: str, port: int, transport: Transport) -> Task[Session]:
-        """An open session, in which the server has proved its identity if the policy wants that."""
-        memory = self._memory
-        key = (address, port, transport, sni_text(server))
-        session = memory.sessions.get(key)
-        if session is not None and session.open:
+    def held(self, peer: Peer, transport: Transport, port: int) -> Session | None:
+        """A session with a server that is open already."""
+        session = self._memory.sessions.get((peer.address, port, transport, sni_text(peer.server)))
+        return session if session is not None and session.open else None
+
+    def session(self, peer: Peer, transport: Transport, port: int, path: Path) -> Task[Session]:
+        """An open session, in which the server has proved its identity if it must.
+
+        Raises TransportError when there is none to be had, ResolutionError when it cannot be found out what
+        the server has to prove.
+        """
+        session = self.held(peer, transport, port)
+        if not self._looks(peer):
+            if session is None:
+                session = yield from self._open(peer, transport, port)
+                self.note_handshake(session, peer, None)
             return session
-        if memory.unreachable.get((address, port, transport), 0.0) > memory.clock():
-            raise TransportError(Failure.UNREACHABLE, "failed a moment ago")
-        opened: Session = yield Once(("dial", key), lambda: self._dial(server, address, port, transport))
-        return opened
-
-    def _dial(self, server: dns.name.Name, address: str, port: int, transport: Transport) -> Task[Session]:
-        memory = self._memory
-        name = sni_text(server)
-        try:
-            session: Session = yield Dial(address, port, transport, name, STREAM_TIMEOUT)
-            if memory.policy.authentication == "required":
-                yield from self._authenticate(session, server)
-        except TransportError as error:
-            memory.unreachable[(address, port, transport)] = memory.clock() + UNREACHABLE_TTL
-            memory.note(
-                "failure",
-                f"{transport} to {name} at {address}: {error}",
-                server=address,
-                transport=transport,
-            )
-            raise
-        how = f"authenticated by {session.identity}" if session.authenticated else "not authenticated"
-        memory.note(
-            "handshake",
-            f"{transport} to {name} at {address}, {how}",
-            server=address,
-            transport=transport,
-            authenticated=session.authenticated,
-        )
-        memory.sessions[(address, port, transport, name)] = session
+        expecting = self._credentials.expected(peer.server, peer.address, transport, port, peer.offer, path)
+        if session is None:
+            session, expected = yield All((self._open(peer, transport, port), expecting))
+        else:
+            expected = yield from expecting
+        assert session is not None
+        yield from self._authenticate(session, peer, expected)
         return session
 
-    def _authenticate(self, session: Session, server: dns.name.Name) -> Task[None]:
+    def look_at(self, session: Session, peer: Peer, path: Path) -> Task[None]:
+        """See whether a server has proved its identity, if the policy looks at that at all."""
+        if not self._looks(peer):
+            self.note_handshake(session, peer, None)
+            return
+        expected = yield from self._credentials.expected(
+            peer.server, peer.address, session.transport, session.port, peer.offer, path
+        )
+        proof = self._prove(session, peer, expected)
+        session.authenticated = isinstance(proof, identity.Accepted)
+
+    def _looks(self, peer: Peer) -> bool:
+        return peer.authenticate or self._memory.policy.authentication != "none"
+
+    def _open(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
+        key = (peer.address, port, transport)
+        if self._memory.unreachable.get(key, 0.0) > self._memory.clock():
+            raise TransportError(Failure.UNREACHABLE, "failed a moment ago")
+        dialling = Once(("dial", key, peer.server), lambda: self._dial(peer, transport, port))
+        session: Session = yield dialling
+        return session
+
+    def _dial(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         memory = self._memory
-        check = identity.WebPki(memory.configuration.authorities, server)
-        outcome = check.check(session.chain, memory.clock())
-        if isinstance(outcome, identity.Refused):
+        name = sni_text(peer.server)
+        key = (peer.address, port, transport, name)
+        try:
+            session: Session = yield self.dialling(peer.address, port, transport, name, STREAM_TIMEOUT)
+        except TransportError as error:
+            self._give_up(peer, transport, port, str(error))
+            raise
+        memory.sessions[key] = session
+        return session
+
+    def dialling(
+        self, address: str, port: int, transport: Transport, name: str | None, timeout: float
+    ) -> Dial:
+        """The request for a session; one that may resume an earlier one if the policy has it so."""
+        resumption = self._memory.policy.resumption
+        return Dial(
+            address,
+            port,
+            transport,
+            name,
+            timeout,
+            resume=resumption != "off",
+            early_data=resumption == "early-data",
+        )
+
+    def _authenticate(self, session: Session, peer: Peer, expected: Identity) -> Task[None]:
+        """Check what the server presented; end the session when that does not do and must."""
+        proof = self._prove(session, peer, expected)
+        session.authenticated = isinstance(proof, identity.Accepted)
+        demanded = peer.authenticate or self._memory.policy.authentication == "required"
+        if isinstance(proof, identity.Refused) and demanded:
+            session.open = False
             yield HangUp(session)
-            raise TransportError(Failure.TLS, f"certificate refused: {outcome.reason}")
-        session.authenticated = True
-        session.identity = outcome.by
+            reason = f"certificate refused: {proof.reason}"
+            self._give_up(peer, session.transport, session.port, reason)
+            raise TransportError(Failure.TLS, reason)
+
+    def _prove(self, session: Session, peer: Peer, expected: Identity) -> identity.Proof:
+        proof = session.proofs.get(expected)
+        if proof is None:
+            proof = session.proofs[expected] = expected.check(session.chain, self._memory.clock())
+            self.note_handshake(session, peer, proof)
+        return proof
+
+    def note_handshake(self, session: Session, peer: Peer, proof: identity.Proof | None) -> None:
+        """Put a handshake into the trace, with what came of the server's identity."""
+        match proof:
+            case identity.Accepted(by):
+                how = f"authenticated by {by}"
+            case identity.Refused(reason):
+                how = f"not authenticated: {reason}"
+            case _:
+                how = "not authenticated"
+        resumed = "resumed " if session.resumed else ""
+        self._memory.note(
+            "handshake",
+            f"{resumed}{session.transport} to {sni_text(peer.server)} at {peer.address}, {how}",
+            server=peer.address,
+            transport=session.transport,
+            authenticated=isinstance(proof, identity.Accepted),
+        )
+
+    def _give_up(self, peer: Peer, transport: Transport, port: int, reason: str) -> None:
+        memory = self._memory
+        memory.unreachable[(peer.address, port, transport)] = memory.clock() + UNREACHABLE_TTL
+        memory.note(
+            "failure",
+            f"{transport} to {sni_text(peer.server)} at {peer.address}: {reason}",
+            server=peer.address,
+            transport=transport,
+        )
 
     def over(self, session: Session, question: Question) -> Task[dns.message.Message]:
-        """Ask in a session; padded where it is encrypted."""
-        query = question.message(self._memory.rng.getrandbits(16))
-        wire = message.pad(query, QUERY_BLOCK) if session.transport.encrypted else query.to_wire()
+        """Ask in a session; padded where it is encrypted, if the policy has it so."""
+        query = self._query(question)
+        padded = session.transport.encrypted and self._memory.policy.padding
+        wire = message.pad(query, QUERY_BLOCK) if padded else query.to_wire()
         octets: bytes = yield Transmit(session, wire, STREAM_TIMEOUT)
         return _parse(octets)
+
+    def _query(self, question: Question) -> dns.message.Message:
+        query = question.message(self._memory.rng.getrandbits(16))
+        for signal in self._memory.configuration.signals:
+            signal.dress(query)
+        return query
 
     def in_clear(self, address: str, question: Question) -> Task[tuple[Transport, dns.message.Message]]:
         """Ask over UDP, and over TCP when the response was truncated (RFC 7766 section 5)."""
@@ -126,7 +222,7 @@ class Wire:
         tries = UDP_TRIES
         while True:
             tries -= 1
-            wire = question.message(memory.rng.getrandbits(16)).to_wire()
+            wire = self._query(question).to_wire()
             source_port = memory.rng.randrange(1024, 65536)
             try:
                 octets: bytes = yield Datagram(address, Transport.UDP.port, source_port, wire, UDP_TIMEOUT)

@@ -1,0 +1,68 @@
+"""Certificates of a world: those that the operators have, and those that attackers come by."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+import dns.name
+
+from testbed.attack.api import CertificateKind
+from testbed.core import pki
+from testbed.scenario.world import Service
+from testbed.topology import Server
+from testbed.world.epoch import AUTHORITY_LIFE, CERTIFICATE_LIFE, EXPIRED_LIFE
+
+
+@functools.lru_cache(maxsize=16)
+def authority(seed: int) -> pki.Authority:
+    """The CA that resolvers trust."""
+    not_before, not_after = AUTHORITY_LIFE
+    return pki.Authority(seed, not_before=not_before, not_after=not_after)
+
+
+def _issue(
+    issuer: pki.Authority,
+    names: Iterable[dns.name.Name],
+    life: tuple[float, float],
+    key: str,
+    addresses: Iterable[str] = (),
+) -> pki.Credential:
+    return issuer.issue(tuple(names), tuple(addresses), not_before=life[0], not_after=life[1], key=key)
+
+
+def _self_signed(seed: int, names: Iterable[dns.name.Name], key: str) -> pki.Credential:
+    not_before, not_after = CERTIFICATE_LIFE
+    return pki.self_signed(seed, tuple(names), not_before=not_before, not_after=not_after, key=key)
+
+
+def of_server(issuer: pki.Authority, server: Server, service: Service, key: str) -> pki.Credential:
+    """The certificate that the operator of a server has. ``key`` is the label of its key."""
+    match service.certificate:
+        case "valid":
+            return _issue(issuer, (server.name,), CERTIFICATE_LIFE, key)
+        case "address":
+            return _issue(issuer, (), CERTIFICATE_LIFE, key, server.addresses)
+        case "expired":
+            return _issue(issuer, (server.name,), EXPIRED_LIFE, key)
+        case "wrong-name":
+            other = dns.name.from_text("wrong-name", server.name.parent())
+            return _issue(issuer, (other,), CERTIFICATE_LIFE, key)
+        case "self-signed":
+            return _self_signed(issuer.seed, (server.name,), key)
+
+
+def forged(
+    issuer: pki.Authority, kind: CertificateKind, victim: dns.name.Name, own: dns.name.Name
+) -> pki.Credential:
+    """A certificate that an attacker presents in a server's place; ``own`` is the name of its own server."""
+    key = f"attacker {victim}"
+    match kind:
+        case "own-name":
+            return _issue(issuer, (own,), CERTIFICATE_LIFE, f"attacker {own}")
+        case "mis-issued":
+            return _issue(issuer, (victim,), CERTIFICATE_LIFE, key)
+        case "expired":
+            return _issue(issuer, (victim,), EXPIRED_LIFE, key)
+        case "self-signed":
+            return _self_signed(issuer.seed, (victim,), key)
