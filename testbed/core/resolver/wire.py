@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import dns.exception
@@ -103,7 +102,7 @@ class Wire:
     def over(self, session: Session, question: Question) -> Task[dns.message.Message]:
         """Ask in a session; padded where it is encrypted."""
         query = question.message(self._memory.rng.getrandbits(16))
-        wire = message.pad(query, QUERY_BLOCK) if session.transport.encrypted else query.to_wire()
+        wire = message.pad(query, QUERY_BLOCK) if session.transport.encrypted else message.encode(query)
         octets: bytes = yield Transmit(session, wire, STREAM_TIMEOUT)
         return _parse(octets)
 
@@ -126,7 +125,7 @@ class Wire:
         tries = UDP_TRIES
         while True:
             tries -= 1
-            wire = question.message(memory.rng.getrandbits(16)).to_wire()
+            wire = message.encode(question.message(memory.rng.getrandbits(16)))
             source_port = memory.rng.randrange(1024, 65536)
             try:
                 octets: bytes = yield Datagram(address, Transport.UDP.port, source_port, wire, UDP_TIMEOUT)
@@ -142,20 +141,11 @@ class Wire:
 
 
 def _parse(octets: bytes) -> dns.message.Message:
+    """A response. Records of another class than IN were not asked for, and are dropped."""
     try:
-        return _parsed(octets[2:])
+        response = message.decode(octets)
     except dns.exception.DNSException as error:
         raise TransportError(Failure.PROTOCOL, f"not a DNS message: {error}") from error
-
-
-@functools.lru_cache(maxsize=4096)
-def _parsed(behind_id: bytes) -> dns.message.Message:
-    """A parsed response, which nobody may change; its ID was compared before, and is left out.
-
-    Parsing is most of what a resolver does, and the same worlds give the same responses over and over.
-    Records of another class than IN were not asked for, and are dropped.
-    """
-    parsed = dns.message.from_wire(b"\0\0" + behind_id)
-    for section in (parsed.answer, parsed.authority, parsed.additional):
+    for section in (response.answer, response.authority, response.additional):
         section[:] = [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
-    return parsed
+    return response
