@@ -116,6 +116,16 @@ def test_occluded_names_get_no_denial():
     assert example.rrset(name("unsigned.example.org."), RdataType.NSEC) is not None
 
 
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_data_beside_a_delegation_is_neither_signed_nor_shown(denial):
+    example = signed(zone("example.org.", EVERYTHING + 'signed TXT "not the parent\'s"\n'), denial)
+    cut = name("signed.example.org.")
+    assert example.signatures(cut, RdataType.TXT) is None
+    record = example.nsec(cut) if denial == "nsec" else example.nsec3.matching(cut)
+    own = {RdataType.NSEC} if denial == "nsec" else set()
+    assert types_in(record[0].windows) == {RdataType.NS, RdataType.DS, RdataType.RRSIG} | own
+
+
 @pytest.mark.parametrize("algorithm", [10, 13, 14, 15, 16])
 def test_each_algorithm_signs_what_dnspython_verifies(algorithm):
     keyset = KeySet.derive(b"tests", name("example."), algorithm)

@@ -23,6 +23,7 @@ from testbed.attack.api import (
     Reset,
     Response,
 )
+from testbed.core.message import encode
 from testbed.core.transport import Transport
 
 
@@ -89,9 +90,9 @@ class Chain:
                 case Drop() | Reset():
                     return action, query
                 case Reply(message):
-                    return Return(message.to_wire(max_size=65535)), query
+                    return Return(encode(message)), query
                 case Replace(message):
-                    query = Query(message.to_wire(max_size=65535), query.transport, query.server)
+                    query = Query(encode(message), query.transport, query.server)
                 case Delay(seconds):
                     delay += seconds
         return Forward(query.wire, delay), query
@@ -108,7 +109,7 @@ class Chain:
                 case Drop() | Reset():
                     return action
                 case Reply(message) | Replace(message):
-                    wire = message.to_wire(max_size=65535)
+                    wire = encode(message)
                 case Delay(seconds):
                     delay += seconds
         return Forward(wire, delay)

@@ -24,7 +24,7 @@ class Offer:
 
     ``signal`` names the signal that said so, ``standing`` why it may be believed, ``until`` when it expires.
     An offer without transports says that the server is known to offer none. ``identities`` are what came
-    along to recognise the server by, any one of them; ``credentials`` names those that it has, if that was said.
+    along to recognise the server by, any one of them; ``credentials`` those that it has, if that was said.
     """
 
     signal: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -193,7 +192,7 @@ class Wire:
         """Ask in a session; padded where it is encrypted, if the policy has it so."""
         query = self._query(question)
         padded = session.transport.encrypted and self._memory.policy.padding
-        wire = message.pad(query, QUERY_BLOCK) if padded else query.to_wire()
+        wire = message.pad(query, QUERY_BLOCK) if padded else message.encode(query)
         octets: bytes = yield Transmit(session, wire, STREAM_TIMEOUT)
         return _parse(octets)
 
@@ -222,7 +221,7 @@ class Wire:
         tries = UDP_TRIES
         while True:
             tries -= 1
-            wire = self._query(question).to_wire()
+            wire = message.encode(self._query(question))
             source_port = memory.rng.randrange(1024, 65536)
             try:
                 octets: bytes = yield Datagram(address, Transport.UDP.port, source_port, wire, UDP_TIMEOUT)
@@ -238,20 +237,11 @@ class Wire:
 
 
 def _parse(octets: bytes) -> dns.message.Message:
+    """A response. Records of another class than IN were not asked for, and are dropped."""
     try:
-        return _parsed(octets[2:])
+        response = message.decode(octets)
     except dns.exception.DNSException as error:
         raise TransportError(Failure.PROTOCOL, f"not a DNS message: {error}") from error
-
-
-@functools.lru_cache(maxsize=4096)
-def _parsed(behind_id: bytes) -> dns.message.Message:
-    """A parsed response, which nobody may change; its ID was compared before, and is left out.
-
-    Parsing is most of what a resolver does, and the same worlds give the same responses over and over.
-    Records of another class than IN were not asked for, and are dropped.
-    """
-    parsed = dns.message.from_wire(b"\0\0" + behind_id)
-    for section in (parsed.answer, parsed.authority, parsed.additional):
+    for section in (response.answer, response.authority, response.additional):
         section[:] = [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
-    return parsed
+    return response
