@@ -26,6 +26,9 @@ It must do the same each time for the same query, since responses are remembered
 RRsets that are in the response already.
 """
 
+Statement = Callable[[dns.message.Message, dns.message.Message, Zone, Transport], None]
+"""Something that a server says of itself: as above, and told over what the response will go."""
+
 IDLE_TIMEOUT = 30.0
 """Seconds for which sessions may be idle, as told to clients that ask (RFC 7828)."""
 
@@ -50,8 +53,9 @@ _NO_QUESTIONS = {
 class Authoritative:
     """Answers queries from zones, and from nothing else; it offers no recursion.
 
-    ``transfers`` says whether zones may be had by AXFR. ``extensions`` are applied to each response from a
-    zone, in order, zone transfers excepted. Raises ValueError when two zones have the same origin.
+    ``transfers`` says whether zones may be had by AXFR. ``extensions``, and then ``statements``, are applied
+    to each response from a zone, in order, zone transfers excepted. Raises ValueError when two zones have the
+    same origin.
     """
 
     def __init__(
@@ -60,11 +64,13 @@ class Authoritative:
         *,
         transfers: bool = True,
         extensions: Iterable[ResponseExtension] = (),
+        statements: Iterable[Statement] = (),
         idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._zones = Zones(zones)
         self._transfers = transfers
         self._extensions = tuple(extensions)
+        self._statements = tuple(statements)
         self._idle_timeout = idle_timeout
         self._remembered: dict[tuple[bytes, Transport], bytes] = {}
 
@@ -124,6 +130,8 @@ class Authoritative:
         Lookup(self._zones, response, bool(query.ednsflags & dns.flags.DO)).run(zone)
         for extend in self._extensions:
             extend(query, response, zone)
+        for state in self._statements:
+            state(query, response, zone, transport)
         return [response]
 
     def _start(self, query: dns.message.Message, transport: Transport) -> dns.message.Message:

@@ -25,6 +25,8 @@ class Offer:
     ``signal`` names the signal that said so, ``standing`` why it may be believed, ``until`` when it expires.
     An offer without transports says that the server is known to offer none. ``identities`` are what came
     along to recognise the server by, any one of them; ``credentials`` those that it has, if that was said.
+    ``zone`` is the one zone for which it holds, None where it holds whatever the server is asked for. A
+    ``hint`` obliges to nothing: clear text stays allowed.
     """
 
     signal: str
@@ -33,11 +35,14 @@ class Offer:
     until: float
     identities: tuple[Identity, ...] = ()
     credentials: tuple[Credential, ...] | None = None
+    zone: dns.name.Name | None = None
+    hint: bool = False
 
     def __str__(self) -> str:
         offered = ", ".join(transport for transport, _ in self.transports) or "no encryption"
         pinned = ", pinned" if self.identities else ""
-        return f"{offered}{pinned} ({self.standing.name.lower()})"
+        hint = ", a hint" if self.hint else ""
+        return f"{offered}{pinned} ({self.standing.name.lower()}{hint})"
 
 
 class Offers:
@@ -48,20 +53,26 @@ class Offers:
     """
 
     def __init__(self) -> None:
-        self._offers: dict[tuple[dns.name.Name, str], Offer] = {}
+        self._offers: dict[tuple[dns.name.Name, str, dns.name.Name | None], Offer] = {}
         self._of_zones: dict[tuple[dns.name.Name, str], Offer] = {}
         self._seen: dict[dns.name.Name, float] = {}
 
     def learn(self, server: dns.name.Name, offer: Offer, now: float) -> None:
         """Keep an offer; one by the same signal that is better founded and still valid stays."""
-        old = self._offers.get((server, offer.signal))
+        key = (server, offer.signal, offer.zone)
+        old = self._offers.get(key)
         if old is None or old.until <= now or old.standing <= offer.standing:
-            self._offers[(server, offer.signal)] = offer
+            self._offers[key] = offer
 
-    def get(self, server: dns.name.Name, signal: str, now: float) -> Offer | None:
-        """What a signal said about a name server, if that has not expired."""
-        offer = self._offers.get((server, signal))
-        return offer if offer is not None and offer.until > now else None
+    def get(
+        self, server: dns.name.Name, signal: str, now: float, zone: dns.name.Name | None = None
+    ) -> Offer | None:
+        """What a signal said about a name server, and not about other zones, if that has not expired."""
+        for key in dict.fromkeys(((server, signal, zone), (server, signal, None))):
+            offer = self._offers.get(key)
+            if offer is not None and offer.until > now:
+                return offer
+        return None
 
     def learn_of_zone(self, zone: dns.name.Name, offer: Offer, now: float) -> None:
         """Keep an offer that holds for all servers of a zone."""

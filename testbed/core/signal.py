@@ -17,11 +17,12 @@ import dns.rdatatype
 import dns.rrset
 from pydantic import BaseModel, ConfigDict
 
-from testbed.core.authoritative import ResponseExtension
+from testbed.core.authoritative import ResponseExtension, Statement
 from testbed.core.delegation import Offer, Referral
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.transport import Transport
+from testbed.core.zone import Zone
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -145,6 +146,13 @@ class Signal:
 
     def extend(self, deployment: Deployment, parameters: BaseModel) -> ResponseExtension | None:
         """What servers add to their responses, if anything."""
+        return None
+
+    def speak(self, server: DeployedServer, home: Zone, parameters: BaseModel) -> Statement | None:
+        """What a server adds to its own responses, if anything.
+
+        ``home`` is the zone that holds the server's name, as it is served.
+        """
         return None
 
     def rename(self, server: DeployedServer, parameters: BaseModel) -> dns.name.Name | None:

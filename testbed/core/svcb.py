@@ -26,6 +26,13 @@ def owner(server: dns.name.Name) -> dns.name.Name:
     return dns.name.Name((PREFIX.encode(), *server.labels))
 
 
+def server_at(name: dns.name.Name) -> dns.name.Name | None:
+    """The name server that SVCB records at a name are about; None when that is no place for them."""
+    if len(name) < 2 or name.labels[0].lower() != PREFIX.encode():
+        return None
+    return name.parent()
+
+
 def make(
     server: dns.name.Name, offers: Iterable[tuple[Transport, int]], ttl: int, owner_name: dns.name.Name
 ) -> dns.rrset.RRset:

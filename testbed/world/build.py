@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from testbed import signals
 from testbed.attack.api import CertificateKind
 from testbed.core import message, pki
-from testbed.core.authoritative import Authoritative, ResponseExtension
+from testbed.core.authoritative import Authoritative, ResponseExtension, Statement
 from testbed.core.resolver.state import RootServer
 from testbed.core.signal import DeployedServer, DeployedZone, Deployment, Signal
 from testbed.core.signer import KeySet, ds_for, sign_zone
@@ -40,8 +40,8 @@ class World:
 
     ``zones`` are by origin; ``hosting`` says which of them a role's server serves, ``services`` what
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
-    ``extensions`` what signals have servers add to their responses. ``topology`` has the names that servers
-    go by in this world.
+    ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
+    of a role say of itself. ``topology`` has the names that servers go by in this world.
     """
 
     topology: Topology
@@ -52,16 +52,21 @@ class World:
     authority: pki.Authority
     trust_anchor: dns.rrset.RRset | None
     extensions: tuple[ResponseExtension, ...] = ()
+    statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
 
     def authoritative(self, role: str, further: tuple[Zone, ...] = ()) -> Authoritative:
         """The server logic of a role, with the zones that it serves and, for an attacker, further ones."""
         if further:
-            return Authoritative((*self.hosting[role], *further), extensions=self.extensions)
+            return self._server(role, (*self.hosting[role], *further))
         if role not in self._authoritatives:
-            self._authoritatives[role] = Authoritative(self.hosting[role], extensions=self.extensions)
+            self._authoritatives[role] = self._server(role, self.hosting[role])
         return self._authoritatives[role]
+
+    def _server(self, role: str, zones: tuple[Zone, ...]) -> Authoritative:
+        statements = self.statements.get(role, ())
+        return Authoritative(zones, extensions=self.extensions, statements=statements)
 
     def roots(self) -> tuple[RootServer, ...]:
         """The root hints, with the encryption that is known to be offered."""
@@ -161,6 +166,10 @@ def _build(topology: Topology, described: Described, seed: int) -> World:
         authority=issuer,
         trust_anchor=ds_for(dns.name.root, keys[dns.name.root], ttl=TTL) if dns.name.root in keys else None,
         extensions=tuple(extension for extension in extensions if extension is not None),
+        statements={
+            server.role: _statements(_deployed(server, secure, services), deployment, zones, published)
+            for server in topology.servers
+        },
     )
 
 
@@ -201,6 +210,18 @@ def _deployed(
         return DeployedServer(server.name, server.addresses, ())
     offers, chain = secure[server.role].offers, services[server.role].chain
     return DeployedServer(server.name, server.addresses, offers, chain)
+
+
+def _statements(
+    server: DeployedServer,
+    deployment: Deployment,
+    zones: Mapping[dns.name.Name, Zone],
+    published: Sequence[tuple[Signal, BaseModel]],
+) -> tuple[Statement, ...]:
+    """What the published signals have a server say of itself."""
+    home = zones[deployment.zone_of(server.name).origin]
+    said = (signal.speak(server, home, parameters) for signal, parameters in published)
+    return tuple(statement for statement in said if statement is not None)
 
 
 def _signed(

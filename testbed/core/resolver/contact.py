@@ -65,12 +65,18 @@ class Contact:
         for server in self._ordered(delegation):
             try:
                 addresses = yield from self._find(server, path)
-                plan = yield from self._plans.make(delegation, server, path)
+                offer = yield from self._plans.signalled(delegation, server, path)
             except ResolutionError as error:
                 code = error.code or code
                 failures.append(f"{sni_text(server)}: {error.text}")
                 continue
             for address in addresses[: CANDIDATES - tried]:
+                try:
+                    plan = self._plans.make(delegation, server, address, offer, path)
+                except ResolutionError as error:
+                    code = error.code or code
+                    failures.append(f"{sni_text(server)} at {address}: {error.text}")
+                    continue
                 tried += 1
                 path.effort.spend()
                 peer = Peer(server, address, plan.offer, plan.authenticate)

@@ -57,24 +57,31 @@ class Plans:
         self._resolve_addresses = resolve_addresses
         self._lookup = lookup
 
-    def make(self, delegation: Delegation, server: dns.name.Name, path: Path) -> Task[Plan]:
-        """The plan for a server of a zone. Raises ResolutionError when the policy rules the server out."""
+    def make(
+        self,
+        delegation: Delegation,
+        server: dns.name.Name,
+        address: str,
+        offer: Offer | None,
+        path: Path,
+    ) -> Plan:
+        """The plan for a server of a zone at one of its addresses, given what signals say about it.
+
+        Raises ResolutionError when the policy rules the server out.
+        """
         memory = self._memory
         policy = memory.policy
         if policy.encryption == "never":
             return Plan((), clear=True)
-        probe = any(signal.probes for signal in memory.configuration.signals)
-        try:
-            offer = yield from self.offer(delegation, server, path)
-        except ResolutionError:
-            if policy.encryption == "opportunistic":
-                return Plan((), clear=True, probe=probe)
-            raise
-        promised = memory.promised(delegation.zone, server)
+        promised = memory.promised(delegation.zone, server, address)
         if offer is not None:
-            fallback = policy.encryption == "opportunistic" and not promised
+            fallback = policy.encryption == "opportunistic" or (
+                policy.encryption == "signalled" and offer.hint
+            )
             authenticate = policy.authentication == "required" or promised
-            return Plan(self.spoken(offer), clear=fallback, offer=offer, authenticate=authenticate)
+            return Plan(
+                self.spoken(offer), clear=fallback and not promised, offer=offer, authenticate=authenticate
+            )
         if promised:
             transports = tuple((item, item.port) for item in memory.configuration.transports)
             return Plan(transports, clear=False, authenticate=True)
@@ -82,7 +89,23 @@ class Plans:
             raise ResolutionError(UNABLE_TO_CONFORM, "no accepted signal, and clear text is not allowed")
         if policy.scope == "zone" and self._others_offer(delegation, server):
             raise ResolutionError(UNABLE_TO_CONFORM, "other servers of the zone encrypt, this one does not")
+        probe = any(signal.probes for signal in memory.configuration.signals)
         return Plan((), clear=True, probe=probe)
+
+    def signalled(self, delegation: Delegation, server: dns.name.Name, path: Path) -> Task[Offer | None]:
+        """What signals say about a server, as far as the policy looks at signals.
+
+        Raises ResolutionError when a signal is withheld and the policy does not do without.
+        """
+        policy = self._memory.policy
+        if policy.encryption == "never":
+            return None
+        try:
+            return (yield from self.offer(delegation, server, path))
+        except ResolutionError:
+            if policy.encryption != "opportunistic":
+                raise
+            return None
 
     def spoken(self, offer: Offer) -> tuple[tuple[Transport, int], ...]:
         """The transports of an offer that we speak, in its order."""
@@ -91,7 +114,8 @@ class Plans:
 
     def _others_offer(self, delegation: Delegation, server: dns.name.Name) -> bool:
         others = (other for other in delegation.servers if other != server)
-        return any(self.known_offer(delegation, other) is not None for other in others)
+        offers = (self.known_offer(delegation, other) for other in others)
+        return any(offer is not None and not offer.hint for offer in offers)
 
     def known_offer(self, delegation: Delegation, server: dns.name.Name) -> Offer | None:
         """What would count for a server among what is known without asking."""
@@ -123,7 +147,8 @@ class Plans:
     def _held(self, signal: Signal, delegation: Delegation, server: dns.name.Name) -> Offer | None:
         """What a signal said about the zone, or about the server."""
         offers, now = self._memory.offers, self._memory.clock()
-        return offers.of_zone(delegation.zone, signal.name, now) or offers.get(server, signal.name, now)
+        of_zone = offers.of_zone(delegation.zone, signal.name, now)
+        return of_zone or offers.get(server, signal.name, now, delegation.zone)
 
     def _counts(self, signal: Signal, offer: Offer, server: dns.name.Name) -> bool:
         policy = self._memory.policy

@@ -13,10 +13,10 @@ import dns.rrset
 from cryptography import x509
 
 from testbed.core.delegation import Delegation, Offer, Offers
-from testbed.core.policy import Policy
+from testbed.core.policy import CommitmentKey, Policy
 from testbed.core.probing import Prober
 from testbed.core.resolver.cache import Cache, Security, Standing
-from testbed.core.resolver.requests import Session
+from testbed.core.resolver.requests import Session, sni_text
 from testbed.core.signal import Heard, Signal
 from testbed.core.transport import Transport
 
@@ -171,32 +171,36 @@ class Memory:
         return False
 
     def accept_promise(self, heard: Heard, now: float) -> None:
-        """Remember a server's promise to encrypt, if the policy accepts it from where it came."""
+        """Remember a server's promise to encrypt, if the policy accepts it from where it came.
+
+        The latest one counts, also where it is for a shorter time; one for no time at all takes back what was
+        promised (RFC 6797 section 6.1.1).
+        """
         policy = self.policy
         needed = {"authenticated": heard.standing >= Standing.LINK, "encrypted": heard.transport.encrypted}
         if policy.commitment == "none" or not needed.get(policy.commitment_from, True):
             return
         assert heard.promise is not None
-        keys: dict[str, Hashable] = {
-            "name-server": heard.server,
-            "address": heard.address,
-            "zone": ("zone", heard.zone),
-        }
-        self.promises[keys[policy.commitment]] = now + heard.promise
+        key = _promise_key(policy.commitment, heard.zone, heard.server, heard.address)
+        if heard.promise:
+            self.promises[key] = now + heard.promise
+            said = f"promises to encrypt for {heard.promise} s, kept for the {policy.commitment}"
+        else:
+            self.promises.pop(key, None)
+            said = "takes back its promise to encrypt"
         self.note(
             "promise",
-            f"{heard.server} promises to encrypt for {heard.promise} s, kept for the {policy.commitment}",
+            f"{sni_text(heard.server)} at {heard.address} {said}",
             server=heard.address,
             transport=heard.transport,
         )
 
-    def promised(self, zone: dns.name.Name, server: dns.name.Name) -> bool:
-        """Whether a promise to encrypt is in force for a server, one of its addresses, or a zone."""
+    def promised(self, zone: dns.name.Name, server: dns.name.Name, address: str) -> bool:
+        """Whether a promise to encrypt is in force, for whatever the policy keeps promises."""
         if self.policy.commitment == "none":
             return False
-        now = self.clock()
-        keys: list[Hashable] = [server, ("zone", zone), *self.addresses(server)]
-        return any(self.promises.get(key, 0.0) > now for key in keys)
+        key = _promise_key(self.policy.commitment, zone, server, address)
+        return self.promises.get(key, 0.0) > self.clock()
 
     def in_order(self, addresses: list[str]) -> list[str]:
         """Addresses in an order that is random, but stays, so that sessions are used again."""
@@ -232,6 +236,19 @@ class Memory:
         self.keys.clear()
         self.unreachable.clear()
         self._prime()
+
+
+def _promise_key(
+    kept_for: CommitmentKey, zone: dns.name.Name, server: dns.name.Name, address: str
+) -> Hashable:
+    """What a promise is remembered under."""
+    match kept_for:
+        case "zone":
+            return zone
+        case "address":
+            return address
+        case _:
+            return server
 
 
 @dataclass(slots=True)
