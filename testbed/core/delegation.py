@@ -15,6 +15,8 @@ from testbed.core.resolver.cache import Security, Standing
 from testbed.core.transport import Transport
 
 if TYPE_CHECKING:  # it brings cryptography, which scenario files are read without
+    from dns.rdtypes.ANY.TLSA import TLSA
+
     from testbed.core.identity import Identity
 
 
@@ -24,9 +26,11 @@ class Offer:
 
     ``signal`` names the signal that said so, ``standing`` why it may be believed, ``until`` when it expires.
     An offer without transports says that the server is known to offer none. ``identities`` are what came
-    along to recognise the server by, any one of them; ``credentials`` those that it has, if that was said.
+    along to recognise the server by, any one of them, and ``tlsa`` are TLSA records that did;
+    ``credentials`` are those that the server has, if that was said.
     ``zone`` is the one zone for which it holds, None where it holds whatever the server is asked for. A
-    ``hint`` obliges to nothing: clear text stays allowed.
+    ``hint`` obliges to nothing: clear text stays allowed. One that is ``final`` leaves a resolver no choice,
+    whatever its policy: encrypted and recognised, or not at all.
     """
 
     signal: str
@@ -34,13 +38,15 @@ class Offer:
     standing: Standing
     until: float
     identities: tuple[Identity, ...] = ()
+    tlsa: tuple[TLSA, ...] = ()
     credentials: tuple[Credential, ...] | None = None
     zone: dns.name.Name | None = None
     hint: bool = False
+    final: bool = False
 
     def __str__(self) -> str:
         offered = ", ".join(transport for transport, _ in self.transports) or "no encryption"
-        pinned = ", pinned" if self.identities else ""
+        pinned = ", pinned" if self.identities or self.tlsa else ""
         hint = ", a hint" if self.hint else ""
         return f"{offered}{pinned} ({self.standing.name.lower()}{hint})"
 
@@ -112,6 +118,9 @@ class Delegation:
     """The response that it was taken from."""
     confirmed: bool = False
     """Whether the zone itself was asked for its NS RRset."""
+    offers: tuple[Offer, ...] = ()
+    """What came with it about all of its servers. It holds for as long as the delegation is used: a TTL of
+    zero, which nothing keeps an attacker from setting, does not make a resolver forget it."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ import dns.rrset
 from pydantic import BaseModel, ConfigDict
 
 from testbed.core.authoritative import ResponseExtension, Statement
-from testbed.core.delegation import Offer, Referral
+from testbed.core.delegation import Delegation, Offer, Referral
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.transport import Transport
@@ -164,6 +164,10 @@ class Signal:
 
     def read_response(self, heard: Heard, now: float) -> None:
         """Take what a server says of itself in any response: add to its offers, or set its promise."""
+
+    def read_name(self, server: dns.name.Name, delegation: Delegation) -> Offer | None:
+        """What a name server's name itself says; it is as good as the delegation that it was taken from."""
+        return None
 
     def read_referral(self, referral: Referral, now: float) -> None:
         """Take what this signal finds in a referral: change its parts, or add to its offers."""

@@ -41,17 +41,18 @@ class Credentials:
     ) -> Task[Identity]:
         """The identity that a server at an address must prove.
 
-        Pins that come with a signal stand alone: who publishes them wants that. Where a signal names the
-        credentials that the server has, only these are tried. Raises ResolutionError when TLSA records are
-        withheld.
+        Pins and TLSA records that come with a signal stand alone: who publishes them wants that. Where a
+        signal names the credentials that the server has, only these are tried. Raises ResolutionError when
+        TLSA records are withheld.
         """
-        if offer is not None and offer.identities:
-            return AnyOf(offer.identities)
+        roots = self._memory.configuration.authorities
+        if offer is not None and (offer.identities or offer.tlsa):
+            known: tuple[Identity, ...] = offer.identities
+            return AnyOf((*known, Dane(offer.tlsa, server, roots)) if offer.tlsa else known)
         accepted: tuple[Credential, ...] = self._memory.policy.credentials
         if offer is not None and offer.credentials is not None:
             accepted = tuple(item for item in accepted if item in offer.credentials)
         identities: list[Identity] = []
-        roots = self._memory.configuration.authorities
         for credential in accepted:
             match credential:
                 case "webpki-name":

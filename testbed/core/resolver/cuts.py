@@ -131,6 +131,7 @@ class Cuts:
             standing=referral.servers_standing,
             until=referral.until,
             source=referral.message,
+            offers=tuple(referral.zone_offers),
         )
         memory.delegations[referral.zone] = delegation
         names = ", ".join(sni_text(server) for server in referral.servers)

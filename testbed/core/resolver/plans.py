@@ -31,7 +31,8 @@ _REQUIRED_STANDING = {
 class Plan:
     """How a server may be asked: encrypted over these, and in clear where that is allowed.
 
-    ``offer`` is the one that the plan follows. ``authenticate`` says that the server must prove its identity.
+    ``offer`` is the one that the plan follows. ``authenticate`` says that the server must prove its identity,
+    which is not asked of one that is known to have no credential that the policy could check.
     ``probe`` says that encryption is tried although nothing announces it.
     """
 
@@ -75,13 +76,7 @@ class Plans:
             return Plan((), clear=True)
         promised = memory.promised(delegation.zone, server, address)
         if offer is not None:
-            fallback = policy.encryption == "opportunistic" or (
-                policy.encryption == "signalled" and offer.hint
-            )
-            authenticate = policy.authentication == "required" or promised
-            return Plan(
-                self.spoken(offer), clear=fallback and not promised, offer=offer, authenticate=authenticate
-            )
+            return self._following(offer, promised)
         if promised:
             transports = tuple((item, item.port) for item in memory.configuration.transports)
             return Plan(transports, clear=False, authenticate=True)
@@ -91,6 +86,36 @@ class Plans:
             raise ResolutionError(UNABLE_TO_CONFORM, "other servers of the zone encrypt, this one does not")
         probe = any(signal.probes for signal in memory.configuration.signals)
         return Plan((), clear=True, probe=probe)
+
+    def _following(self, offer: Offer, promised: bool) -> Plan:
+        """The plan that an offer leads to."""
+        policy = self._memory.policy
+        transports = self.spoken(offer)
+        if not transports:
+            raise ResolutionError(UNABLE_TO_CONFORM, f"{offer.signal} leaves no transport that we speak")
+        demanded = policy.authentication == "required" or promised or offer.final
+        checkable = self._checkable(offer)
+        if policy.encryption == "always" and demanded and not checkable:
+            raise ResolutionError(UNABLE_TO_CONFORM, "the server has no credential that we can check")
+        fallback = policy.encryption == "opportunistic" or (
+            policy.encryption == "signalled" and (offer.hint or not checkable)
+        )
+        return Plan(
+            transports,
+            clear=fallback and not promised and not offer.final,
+            offer=offer,
+            authenticate=demanded and (checkable or promised),
+        )
+
+    def _checkable(self, offer: Offer) -> bool:
+        """Whether a server may have a credential that the policy accepts, as far as was said.
+
+        Who knows beforehand that it has none does not insist on one, just as draft-schwartz-ds-glue has
+        resolvers not insist on a kind of authentication that the server does not offer.
+        """
+        if offer.identities or offer.tlsa or offer.credentials is None:
+            return True
+        return any(item in self._memory.policy.credentials for item in offer.credentials)
 
     def signalled(self, delegation: Delegation, server: dns.name.Name, path: Path) -> Task[Offer | None]:
         """What signals say about a server, as far as the policy looks at signals.
@@ -136,6 +161,9 @@ class Plans:
         preconfigured = memory.offers.get(server, PRECONFIGURED, memory.clock())
         if preconfigured is not None:
             return preconfigured
+        final = self._final_offer(delegation, server)
+        if final is not None:
+            return final
         for signal in memory.configuration.signals:
             offer = self._held(signal, delegation, server)
             if offer is None:
@@ -144,8 +172,22 @@ class Plans:
                 return offer
         return None
 
+    def _final_offer(self, delegation: Delegation, server: dns.name.Name) -> Offer | None:
+        """A final offer that counts, whatever other signals say."""
+        for signal in self._memory.configuration.signals:
+            offer = self._held(signal, delegation, server)
+            if offer is not None and offer.final and self._counts(signal, offer, server):
+                return offer
+        return None
+
     def _held(self, signal: Signal, delegation: Delegation, server: dns.name.Name) -> Offer | None:
-        """What a signal said about the zone, or about the server."""
+        """What a signal said: with the delegation, in the server's name, of the zone or of the server."""
+        for offer in delegation.offers:
+            if offer.signal == signal.name:
+                return offer
+        named = signal.read_name(server, delegation)
+        if named is not None:
+            return named
         offers, now = self._memory.offers, self._memory.clock()
         of_zone = offers.of_zone(delegation.zone, signal.name, now)
         return of_zone or offers.get(server, signal.name, now, delegation.zone)

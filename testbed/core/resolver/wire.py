@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import dns.exception
@@ -74,6 +74,9 @@ class Wire:
     def session(self, peer: Peer, transport: Transport, port: int, path: Path) -> Task[Session]:
         """An open session, in which the server has proved its identity if it must.
 
+        A server that failed to prove it is not asked for the same proof again for a while. Another one, for
+        another zone or under another name, may be asked of it meanwhile.
+
         Raises TransportError when there is none to be had, ResolutionError when it cannot be found out what
         the server has to prove.
         """
@@ -83,6 +86,7 @@ class Wire:
                 session = yield from self._open(peer, transport, port)
                 self.note_handshake(session, peer, None)
             return session
+        self._check_reachable(_refusal(peer, transport, port))
         expecting = self._credentials.expected(peer.server, peer.address, transport, port, peer.offer, path)
         if session is None:
             session, expected = yield All((self._open(peer, transport, port), expecting))
@@ -108,11 +112,14 @@ class Wire:
 
     def _open(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         key = (peer.address, port, transport)
-        if self._memory.unreachable.get(key, 0.0) > self._memory.clock():
-            raise TransportError(Failure.UNREACHABLE, "failed a moment ago")
+        self._check_reachable(key)
         dialling = Once(("dial", key, peer.server), lambda: self._dial(peer, transport, port))
         session: Session = yield dialling
         return session
+
+    def _check_reachable(self, key: Hashable) -> None:
+        if self._memory.unreachable.get(key, 0.0) > self._memory.clock():
+            raise TransportError(Failure.UNREACHABLE, "failed a moment ago")
 
     def _dial(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         memory = self._memory
@@ -121,7 +128,7 @@ class Wire:
         try:
             session: Session = yield self.dialling(peer.address, port, transport, name, STREAM_TIMEOUT)
         except TransportError as error:
-            self._give_up(peer, transport, port, str(error))
+            self._give_up((peer.address, port, transport), peer, transport, str(error))
             raise
         memory.sessions[key] = session
         return session
@@ -142,15 +149,19 @@ class Wire:
         )
 
     def _authenticate(self, session: Session, peer: Peer, expected: Identity) -> Task[None]:
-        """Check what the server presented; end the session when that does not do and must."""
+        """Check what the server presented; end the session when that does not do and must.
+
+        One that does for others is left to them.
+        """
         proof = self._prove(session, peer, expected)
-        session.authenticated = isinstance(proof, identity.Accepted)
-        demanded = peer.authenticate or self._memory.policy.authentication == "required"
-        if isinstance(proof, identity.Refused) and demanded:
-            session.open = False
-            yield HangUp(session)
+        if isinstance(proof, identity.Accepted) or not peer.authenticate:
+            session.authenticated = isinstance(proof, identity.Accepted)
+        else:
+            if not any(isinstance(other, identity.Accepted) for other in session.proofs.values()):
+                session.open = False
+                yield HangUp(session)
             reason = f"certificate refused: {proof.reason}"
-            self._give_up(peer, session.transport, session.port, reason)
+            self._give_up(_refusal(peer, session.transport, session.port), peer, session.transport, reason)
             raise TransportError(Failure.TLS, reason)
 
     def _prove(self, session: Session, peer: Peer, expected: Identity) -> identity.Proof:
@@ -178,9 +189,9 @@ class Wire:
             authenticated=isinstance(proof, identity.Accepted),
         )
 
-    def _give_up(self, peer: Peer, transport: Transport, port: int, reason: str) -> None:
+    def _give_up(self, key: Hashable, peer: Peer, transport: Transport, reason: str) -> None:
         memory = self._memory
-        memory.unreachable[(peer.address, port, transport)] = memory.clock() + UNREACHABLE_TTL
+        memory.unreachable[key] = memory.clock() + UNREACHABLE_TTL
         memory.note(
             "failure",
             f"{transport} to {sni_text(peer.server)} at {peer.address}: {reason}",
@@ -216,8 +227,7 @@ class Wire:
         memory = self._memory
         server = (address, Transport.UDP.port, Transport.UDP)
         for key in (server, (address, question)):
-            if memory.unreachable.get(key, 0.0) > memory.clock():
-                raise TransportError(Failure.UNREACHABLE, "failed a moment ago")
+            self._check_reachable(key)
         tries = UDP_TRIES
         while True:
             tries -= 1
@@ -234,6 +244,13 @@ class Wire:
                 key = (address, question) if silent else server
                 memory.unreachable[key] = memory.clock() + UNREACHABLE_TTL
                 raise
+
+
+def _refusal(peer: Peer, transport: Transport, port: int) -> Hashable:
+    """What is remembered of a server that did not prove its identity: which, and by what it should have."""
+    offer = peer.offer
+    expected = (offer.identities, offer.tlsa, offer.credentials) if offer is not None else None
+    return (peer.address, port, transport, peer.server, expected)
 
 
 def _parse(octets: bytes) -> dns.message.Message:
