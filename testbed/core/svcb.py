@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import dns.flags
+import dns.message
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -31,6 +33,22 @@ def server_at(name: dns.name.Name) -> dns.name.Name | None:
     if len(name) < 2 or name.labels[0].lower() != PREFIX.encode():
         return None
     return name.parent()
+
+
+def delegated(response: dns.message.Message) -> dns.rrset.RRset | None:
+    """The NS RRset of a referral; None when the response is no referral (RFC 9499 section 7)."""
+    if response.flags & dns.flags.AA or response.answer or not response.authority:
+        return None
+    first = response.authority[0]
+    return first if first.rdtype == dns.rdatatype.NS else None
+
+
+def riding(response: dns.message.Message) -> Iterator[tuple[dns.name.Name, dns.rrset.RRset]]:
+    """SVCB records that ride in the additional section, each with the name server that it is about."""
+    for rrset in response.additional:
+        server = server_at(rrset.name) if rrset.rdtype == dns.rdatatype.SVCB else None
+        if server is not None:
+            yield server, rrset
 
 
 def make(

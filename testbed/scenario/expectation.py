@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
 
-from testbed.record import SECRETS, Outcome, Secret
+from testbed.record import SECRETS, Counts, Outcome, Secret
 from testbed.scenario.checks import contradictions
 from testbed.scenario.errors import listed
 from testbed.scenario.parts import Part, as_list, problems
@@ -59,6 +59,9 @@ class PhaseExpectation(Part):
     detected: Flags = Field((), description="Whether the resolver tells somebody (EDE code, log).")
     fired: Flags = Field((), description="Whether some attacker met what it was after, and acted.")
     acted: Numbers = Field((), description="How many messages and connections attackers interfered with.")
+    queries: Numbers = Field((), description="How many queries the resolver sends until the last answer.")
+    round_trips: Numbers = Field((), description="How often the resolver waits until the last answer.")
+    handshakes: Numbers = Field((), description="How many TLS and QUIC handshakes there are until then.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -82,9 +85,9 @@ class PhaseExpectation(Part):
         wanted = dict(self.given())
         wanted.setdefault("verdict", CONCLUSIVE)
         return tuple(
-            f"{name}: expected {allowed_text(allowed)}, got {allowed_text((getattr(outcome, name),))}"
+            f"{name}: expected {allowed_text(allowed)}, got {allowed_text((got,))}"
             for name, allowed in wanted.items()
-            if getattr(outcome, name) not in allowed
+            if (got := _outcome_of(outcome, name)) not in allowed
         )
 
     def __str__(self) -> str:
@@ -128,6 +131,11 @@ Rules = Annotated[
     BeforeValidator(as_list),
 ]
 """A single mapping stands for one rule that always applies."""
+
+
+def _outcome_of(outcome: Outcome, field: str) -> Any:
+    """What a field of an expectation is compared with: one of the outcome, or of what it cost."""
+    return getattr(outcome.counts if field in Counts.model_fields else outcome, field)
 
 
 def allowed_text(allowed: tuple[Any, ...]) -> str:

@@ -1,0 +1,37 @@
+"""Adds a promise to encrypt to responses, in the name of servers that never made one."""
+
+from pydantic import Field
+
+from testbed.attack.api import Capability, MessageAction, Replace, Response, Rewriter, RewriterParameters
+from testbed.core import message as messages
+from testbed.signals import commitment
+
+
+class InjectCommitmentParameters(RewriterParameters):
+    """What is promised."""
+
+    max_age: int = Field(
+        30 * 86400, ge=0, le=commitment.LONGEST, description="For how many seconds; 0 takes a promise back."
+    )
+
+
+class InjectCommitment(Rewriter):
+    """Promises encryption in a server's name, in clear text and in sessions that it manages to terminate.
+
+    A resolver that believes it will not ask that server in clear any more, long after the attacker has gone.
+    RFC 6797 section 8.1 has promises ignored that do not come over a session with an authenticated server.
+    """
+
+    capability = Capability.ON_PATH
+    source = "RFC 6797 sections 8.1 and 14.3"
+    Parameters = InjectCommitmentParameters
+
+    def response(self, response: Response) -> MessageAction:
+        """Add the promise where there is a place for it."""
+        assert isinstance(self.parameters, InjectCommitmentParameters)
+        message = response.message
+        if message.opt is None:
+            return None
+        self.matched()
+        messages.add_option(message, commitment.encode(self.parameters.max_age))
+        return Replace(message)
