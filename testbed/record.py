@@ -137,6 +137,9 @@ class Run(Outcome):
     expected: bool | None = None
     mismatches: tuple[str, ...] = ()
     """How the outcome differs from the expectation, one text per field: "leak: expected none, got name"."""
+    as_claimed: bool | None = None
+    """Whether it came out as the document says that the claim comes from; None where there is no claim, or
+    no outcome."""
     baseline: Outcome | None = None
     attackers: tuple[AttackLine, ...] = ()
     ladder: tuple[Crossing, ...] = ()

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from testbed.evidence import PhaseEvidence
-from testbed.record import AttackLine, Outcome, Run, TraceLine
+from testbed.record import AttackLine, Outcome, Run, TraceLine, Verdict
 from testbed.run.cast import facts
 from testbed.run.keep import Keeper
 from testbed.run.phase import Phase
@@ -94,6 +94,7 @@ def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome
         why=cell.why,
         expected=None if expectation is None else not mismatches,
         mismatches=mismatches,
+        as_claimed=_as_claimed(cell, outcome, baseline),
         attackers=tuple(
             AttackLine(
                 attacker=report.attacker,
@@ -116,3 +117,9 @@ def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome
         links=cell.topology.links,
         attacked_links=tuple(dict.fromkeys(link for attack in scenario.attack for link in attack.on)),
     )
+
+
+def _as_claimed(cell: Cell, outcome: Outcome, baseline: Outcome) -> bool | None:
+    if cell.scenario.claim is None or cell.claimed is None or outcome.verdict is Verdict.INCONCLUSIVE:
+        return None
+    return not cell.claimed.mismatches(outcome, baseline)
