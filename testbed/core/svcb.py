@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, get_args
 
 import dns.flags
 import dns.message
@@ -13,14 +14,20 @@ import dns.rdatatype
 import dns.rdtypes.svcbbase
 import dns.rrset
 
+from testbed.core.policy import Credential
 from testbed.core.transport import Transport
 
 PREFIX = "_dns"
 _BY_ALPN = {transport.alpn: transport for transport in Transport if transport.alpn}
 _KEYS = dns.rdtypes.svcbbase.ParamKey
-_UNDERSTOOD = {_KEYS.MANDATORY, _KEYS.ALPN, _KEYS.NO_DEFAULT_ALPN, _KEYS.PORT, 7}
 DOHPATH_KEY = 7
 """SvcParamKey dohpath (RFC 9461 section 5)."""
+
+CREDENTIALS_KEY = 65280
+"""A SvcParamKey for private use (RFC 9460 section 14.3.2): which credentials the server has, as a list of the
+policies' names for them with commas between. No document defines one."""
+
+_UNDERSTOOD = {_KEYS.MANDATORY, _KEYS.ALPN, _KEYS.NO_DEFAULT_ALPN, _KEYS.PORT, DOHPATH_KEY, CREDENTIALS_KEY}
 
 
 def owner(server: dns.name.Name) -> dns.name.Name:
@@ -52,9 +59,16 @@ def riding(response: dns.message.Message) -> Iterator[tuple[dns.name.Name, dns.r
 
 
 def make(
-    server: dns.name.Name, offers: Iterable[tuple[Transport, int]], ttl: int, owner_name: dns.name.Name
+    server: dns.name.Name,
+    offers: Iterable[tuple[Transport, int]],
+    ttl: int,
+    owner_name: dns.name.Name,
+    credentials: Iterable[Credential] | None = None,
 ) -> dns.rrset.RRset:
-    """SVCB records that announce a name server's transports, one record for each port, best first."""
+    """SVCB records that announce a name server's transports, one record for each port, best first.
+
+    ``credentials`` are those that they name; None has them name none.
+    """
     by_port: dict[int | None, list[str]] = {}
     for transport, port in offers:
         by_port.setdefault(None if port == transport.port else port, []).append(str(transport.alpn))
@@ -65,6 +79,8 @@ def make(
             text += f" port={explicit_port}"
         if "h2" in alpns:
             text += ' key7="/dns-query{?dns}"'
+        if credentials is not None:
+            text += f' key{CREDENTIALS_KEY}="{",".join(credentials)}"'
         rdatas.append(dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.SVCB, text))
     return dns.rrset.from_rdata_list(owner_name, ttl, rdatas)
 
@@ -72,18 +88,10 @@ def make(
 def read(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[tuple[Transport, int], ...]:
     """The transports and ports that SVCB records offer for a name server, in the order of preference.
 
-    Skipped are AliasMode, records with mandatory parameters that we do not know (RFC 9460 section 8),
-    those without a known ALPN (RFC 9461 section 4.1), and those that lead to another host than the name
-    server itself.
+    Skipped are records without a known ALPN (RFC 9461 section 4.1), and those that are of no use anyway.
     """
     found: dict[tuple[Transport, int], None] = {}
-    for rdata in sorted(rrset, key=lambda item: int(item.priority)):
-        params = rdata.params
-        if rdata.priority == 0 or rdata.target not in (dns.name.root, server):
-            continue
-        mandatory = params.get(_KEYS.MANDATORY)
-        if mandatory is not None and not set(mandatory.keys) <= _UNDERSTOOD:
-            continue
+    for params in _usable(server, rrset):
         alpn = params.get(_KEYS.ALPN)
         port = params.get(_KEYS.PORT)
         for identifier in alpn.ids if alpn is not None else ():
@@ -92,3 +100,33 @@ def read(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[tuple[Transport
                 continue
             found[(transport, port.port if port is not None else transport.port)] = None
     return tuple(found)
+
+
+def credentials(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[Credential, ...] | None:
+    """The credentials that SVCB records name for a server; None when they do not say.
+
+    Names that we do not know are skipped: what is left may be nothing.
+    """
+    named: dict[str, None] = {}
+    said = False
+    for params in _usable(server, rrset):
+        value = params.get(CREDENTIALS_KEY)
+        if value is not None:
+            said = True
+            named.update(dict.fromkeys(value.value.decode("ascii", "replace").split(",")))
+    known: tuple[Credential, ...] = get_args(Credential)
+    return tuple(item for item in known if item in named) if said else None
+
+
+def _usable(server: dns.name.Name, rrset: dns.rrset.RRset) -> Iterator[dict[int, Any]]:
+    """The parameters of records that can be used, best first.
+
+    Those in AliasMode cannot, nor those with mandatory parameters that we do not know (RFC 9460 section 8),
+    nor those that lead to another host than the name server itself.
+    """
+    for rdata in sorted(rrset, key=lambda item: int(item.priority)):
+        if rdata.priority == 0 or rdata.target not in (dns.name.root, server):
+            continue
+        mandatory = rdata.params.get(_KEYS.MANDATORY)
+        if mandatory is None or set(mandatory.keys) <= _UNDERSTOOD:
+            yield rdata.params

@@ -2,6 +2,11 @@
 
 Nothing has to change in any parent zone. The price is a query more, and that the answer is only as good as
 the signatures of the zone that holds the name server's name.
+
+A certificate that the resolver cannot check is as good as none. So that it knows beforehand, the records may
+name the credentials that a server has, in a parameter of our own (``svcb.CREDENTIALS_KEY``). A resolver then
+tries these and no others; where it can check none of them, it does not insist on authentication, unless its
+policy allows no clear text at all: then it does without the server.
 """
 
 from collections.abc import Iterable
@@ -12,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from testbed.core import svcb
 from testbed.core.delegation import Offer
+from testbed.core.policy import Credential
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.signal import Addition, Deployment, Lookup, Parameters, Signal
@@ -21,6 +27,10 @@ class SvcbParameters(Parameters):
     """What the operators choose."""
 
     ttl: int = Field(3600, ge=0, description="TTL of the SVCB records, in seconds.")
+    credentials: tuple[Credential, ...] | None = Field(
+        None,
+        description="Credentials that the records name as those of the servers; they name none if left out.",
+    )
 
 
 class SvcbQuery(Signal):
@@ -38,15 +48,17 @@ class SvcbQuery(Signal):
         for server in deployment.servers:
             if server.offers:
                 owner = svcb.owner(server.name)
-                rrset = svcb.make(server.name, server.offers, parameters.ttl, owner)
+                rrset = svcb.make(server.name, server.offers, parameters.ttl, owner, parameters.credentials)
                 yield Addition(deployment.zone_of(server.name).origin, rrset)
 
     def discover(self, server: dns.name.Name, lookup: Lookup, now: float) -> Task[Offer | None]:
         """Ask for the SVCB records; an absence is remembered as long as the answer may be."""
         looked = yield from lookup(svcb.owner(server), dns.rdatatype.SVCB)
-        transports = svcb.read(server, looked.rrset) if looked.rrset is not None else ()
         standing = Standing.VALIDATED if looked.security is Security.SECURE else looked.standing
-        return Offer(self.name, transports, standing, looked.until)
+        if looked.rrset is None:
+            return Offer(self.name, (), standing, looked.until)
+        transports, named = svcb.read(server, looked.rrset), svcb.credentials(server, looked.rrset)
+        return Offer(self.name, transports, standing, looked.until, credentials=named)
 
 
 SIGNAL = SvcbQuery()
