@@ -3,7 +3,6 @@
 from pydantic import Field
 
 from testbed.attack.api import Capability, MessageAction, Replace, Response, Rewriter, RewriterParameters
-from testbed.core import message as messages
 from testbed.signals import commitment
 
 
@@ -27,11 +26,13 @@ class InjectCommitment(Rewriter):
     Parameters = InjectCommitmentParameters
 
     def response(self, response: Response) -> MessageAction:
-        """Add the promise where there is a place for it."""
+        """Put the promise in, in place of any other, where there is room for it."""
         assert isinstance(self.parameters, InjectCommitmentParameters)
         message = response.message
         if message.opt is None:
             return None
         self.matched()
-        messages.add_option(message, commitment.encode(self.parameters.max_age))
+        others = [option for option in message.options if option.otype != commitment.OPTION]
+        promise = commitment.encode(self.parameters.max_age)
+        message.use_edns(message.edns, message.ednsflags, message.payload, options=[*others, promise])
         return Replace(message)

@@ -12,7 +12,7 @@ from scenario_files import GOOD, cell, changed
 
 from testbed.core.policy import POLICIES
 from testbed.core.transport import Transport
-from testbed.record import Outcome, Verdict
+from testbed.record import Counts, Outcome, Verdict
 from testbed.scenario.expectation import Expectation, PhaseExpectation
 from testbed.scenario.model import Scenario
 from testbed.scenario.steps import AdvanceStep, AttackStep, FlushStep, QueryStep, RestartStep, WaitIdleStep
@@ -213,6 +213,18 @@ def test_an_inconclusive_run_is_only_as_expected_if_that_is_expected():
         "verdict: expected hijack, leak, downgrade, denial or safe, got inconclusive",
     )
     assert PhaseExpectation.model_validate({"verdict": "inconclusive"}).mismatches(outcome) == ()
+
+
+def test_costs_can_be_expected():
+    expectation = PhaseExpectation.model_validate({"queries": [4, 5], "round_trips": 3, "handshakes": 0})
+    as_wanted = Counts(queries=5, round_trips=3, packets=10, bytes=999)
+    assert expectation.mismatches(Outcome(verdict=Verdict.SAFE, counts=as_wanted)) == ()
+    dearer = Counts(queries=6, round_trips=4, handshakes=1)
+    assert expectation.mismatches(Outcome(verdict=Verdict.SAFE, counts=dearer)) == (
+        "queries: expected 4 or 5, got 6",
+        "round_trips: expected 3, got 4",
+        "handshakes: expected 0, got 1",
+    )
 
 
 FLAGS = st.fixed_dictionaries(
