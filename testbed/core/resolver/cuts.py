@@ -78,8 +78,6 @@ class Cuts:
             message=received.message,
             until=min(lifetime(rrset, now) for rrset in (servers, ds) if rrset is not None),
         )
-        for signal in memory.configuration.signals:
-            signal.read_referral(referral, now)
         return self._settle(referral, security, received)
 
     def _secured(
@@ -110,6 +108,8 @@ class Cuts:
     def _settle(self, referral: Referral, security: Security, received: Received) -> Delegation:
         memory = self._memory
         now = memory.clock()
+        for signal in memory.configuration.signals:
+            signal.read_referral(referral, now)
         for rrset, standing in referral.addresses.values():
             memory.cache.put(
                 Known(rrset, None, Rank.ADDITIONAL, Security.UNCHECKED, standing, lifetime(rrset, now)),
@@ -191,30 +191,33 @@ class Cuts:
     ) -> Task[Delegation | None]:
         """The zone cut that a response stems from below, if its server holds both sides and did not refer.
 
-        In a signed zone that must be found out: the child's data is signed with other keys, or not at all.
+        In a signed zone that must be found out: the child's data is signed with other keys, or not at all,
+        and its DS records may say more than that.
         """
         if keys.keys is None or question.rdtype == dns.rdatatype.DS:
             return None
         if not _from_below(received, reading, question, delegation.zone):
             return None
-        memory = self._memory
         for depth in range(len(delegation.zone) + 1, len(question.name) + 1):
             child = question.name.split(depth)[1]
             said = yield from self._ask_ds(delegation, keys, child, path)
             if said is None:
                 continue
             ds, security = said
-            found = Delegation(
+            referral = Referral(
+                parent=delegation.zone,
                 zone=child,
                 servers=delegation.servers,
-                ds=ds if security is Security.SECURE else None,
-                security=security,
-                standing=delegation.standing,
+                servers_standing=delegation.standing,
+                addresses={},
+                ds=ds,
+                ds_standing=Standing.VALIDATED,
+                standing=received.standing,
+                message=received.message,
                 until=delegation.until,
+                notes=["nobody referred to it, it came to light"],
             )
-            memory.delegations[child] = found
-            memory.note("referral", f"{child} is at the servers of {delegation.zone}, which did not refer")
-            return found
+            return self._settle(referral, security, received)
         return None
 
 
