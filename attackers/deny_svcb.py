@@ -35,13 +35,14 @@ class DenySvcb(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 9461 section 8"
+    denied = dns.rdatatype.SVCB
     Parameters = DenySvcbParameters
 
     def query(self, query: Query) -> MessageAction:
-        """Answer queries for SVCB records, whoever's they are."""
+        """Answer queries for records of the type, whoever's they are."""
         assert isinstance(self.parameters, DenySvcbParameters)
         asked = query.message
-        if not asked.question or asked.question[0].rdtype != dns.rdatatype.SVCB:
+        if not asked.question or asked.question[0].rdtype != self.denied:
             return None
         self.matched()
         how = self.parameters.how

@@ -1,0 +1,12 @@
+"""Answers queries for TLSA records with "no such data", so that a server seems to have no such credential."""
+
+import dns.rdatatype
+
+from attackers.deny_svcb import DenySvcb
+
+
+class DenyTlsa(DenySvcb):
+    """Denies TLSA records. Clients tell a forged denial from a true one by DNSSEC, or not at all."""
+
+    source = "RFC 6698 section 4.1"
+    denied = dns.rdatatype.TLSA
