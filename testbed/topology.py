@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import dns.name
@@ -12,13 +13,23 @@ RESOLVER = "resolver"
 CLIENT = "client"
 MIRROR = "mirror"
 
+TARGET = "target"
+"""The role of the first server of the target zone. Its others are in roles of their own."""
+
+EVIL = "evil"
+"""The role that the attacker's own server plays."""
+
+BOTH = (4, 6)
+"""The IP versions."""
+
 
 @dataclass(frozen=True)
 class Server:
     """An authoritative server: the role it plays, its name, its addresses and the zone of its role.
 
-    ``zone`` is the zone that the role stands for; what else is hosted there is the world's to say.
-    ``parent`` is the role that serves the parent zone, None at the root.
+    ``zone`` is the zone that the role stands for; what else is hosted there is the world's to say. Several
+    servers may have the same: all of them serve it, each in a role of its own. ``parent`` is the role that
+    serves the parent zone, None at the root. ``families`` are the IP versions over which it is reached.
     """
 
     role: str
@@ -28,20 +39,24 @@ class Server:
     ipv6: str
     parent: str | None
     link: str = ""
+    families: tuple[int, ...] = BOTH
 
     def __post_init__(self) -> None:
         if not self.link:
             object.__setattr__(self, "link", self.role)
 
     @property
-    def addresses(self) -> tuple[str, str]:
-        """IPv4 and IPv6 address, in this order."""
-        return self.ipv4, self.ipv6
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses at which it is reached, the IPv4 address first."""
+        return tuple(within((self.ipv4, self.ipv6), self.families))
 
 
 @dataclass(frozen=True)
 class Topology:
-    """Hosts and links. Each server hangs on a link of its own to the resolver; so does the client."""
+    """Hosts and links. Each server hangs on a link to the resolver, most on their own; so does the client.
+
+    ``hosted_zones`` is how many zones the target's servers host where a scenario does not say.
+    """
 
     name: str
     summary: str
@@ -49,6 +64,7 @@ class Topology:
     sensitive_name: dns.name.Name
     resolver_addresses: tuple[str, str] = ("192.0.2.53", "2001:db8:2::53")
     client_addresses: tuple[str, str] = ("192.0.2.1", "2001:db8:2::1")
+    hosted_zones: int = 10
     by_role: dict[str, Server] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +80,11 @@ class Topology:
         """Every link, the client's first."""
         return (CLIENT, *dict.fromkeys(server.link for server in self.servers))
 
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The IP versions over which the resolver and servers reach each other."""
+        return tuple(sorted({family for server in self.servers for family in server.families}))
+
     def on_link(self, link: str) -> tuple[Server, ...]:
         """The servers at the far end of a link."""
         return tuple(server for server in self.servers if server.link == link)
@@ -73,7 +94,20 @@ class Topology:
         return next((server for server in self.servers if address in server.addresses), None)
 
 
-def server(role: str, zone: str, name: str, number: int, parent: str | None, link: str = "") -> Server:
+def within(addresses: Iterable[str], families: Collection[int]) -> Iterator[str]:
+    """Those addresses that are of certain IP versions."""
+    return (address for address in addresses if (6 if ":" in address else 4) in families)
+
+
+def server(
+    role: str,
+    zone: str,
+    name: str,
+    number: int,
+    parent: str | None,
+    link: str = "",
+    families: tuple[int, ...] = BOTH,
+) -> Server:
     """A server whose addresses are made from a number between 1 and 254."""
     return Server(
         role=role,
@@ -83,6 +117,7 @@ def server(role: str, zone: str, name: str, number: int, parent: str | None, lin
         ipv6=f"2001:db8:51::{number:x}",
         parent=parent,
         link=link,
+        families=families,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from testbed.topology import CLIENT, RESOLVER, Topology
+from testbed.topology import BOTH, CLIENT, RESOLVER, Topology, within
 
 TPROXY_MARK = 1
 """A hop delivers packets with this mark to its own sockets instead of forwarding them."""
@@ -82,15 +82,18 @@ def lay_out(topology: Topology) -> dict[str, Plan]:
     for number, link in enumerate(topology.links, start=1):
         hop = Plan(hop_name(link), (f"203.0.113.{number}", f"2001:db8:113::{number:x}"), router=True)
         plans[hop.name] = hop
+        far: list[tuple[Plan, tuple[int, ...]]]
         if link == CLIENT:
-            far = [Plan(CLIENT, topology.client_addresses)]
+            far = [(Plan(CLIENT, topology.client_addresses), BOTH)]
         else:
-            far = [Plan(server.role, server.addresses) for server in topology.on_link(link)]
-        reached = tuple(address for plan in far for address in plan.addresses)
+            servers = topology.on_link(link)
+            far = [(Plan(server.role, (server.ipv4, server.ipv6)), server.families) for server in servers]
+        reached = tuple(address for plan, families in far for address in within(plan.addresses, families))
         _join(resolver, hop, number, 0, reached)
-        for position, plan in enumerate(far, start=1):
+        for position, (plan, families) in enumerate(far, start=1):
             plans[plan.name] = plan
-            _join(plan, hop, number, position, resolver.addresses, plan.addresses)
+            through, back = (tuple(within(end.addresses, families)) for end in (resolver, plan))
+            _join(plan, hop, number, position, through, back)
     return plans
 
 

@@ -45,7 +45,7 @@ class Scenario(Part):
     topology: StrictStr = Field(
         DEFAULT_TOPOLOGY, description="Hosts, roles and links: a file in `topologies/`."
     )
-    world: World = Field(World(), description="The deployment.")
+    world: World = Field(default_factory=dict, validate_default=True, description="The deployment.")
     resolver: Resolver = Field(Resolver(), description="The system under test.")
     attack: tuple[Attack, ...] = Field((), description="The attackers.")
     steps: Steps = Field(

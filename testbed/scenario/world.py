@@ -21,7 +21,7 @@ import testbed
 from testbed import signals
 from testbed.core.transport import Transport
 from testbed.scenario import checks
-from testbed.scenario.context import context_of
+from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
 from testbed.scenario.values import RecordText
@@ -122,8 +122,19 @@ class World(Part):
         (), description="Further records, NAME TTL TYPE RDATA, for the zones that their names lie in."
     )
     hosted_zones: StrictInt = Field(
-        10, ge=1, le=10_000, description="How many zones the target's server hosts, the target zone included."
+        None,
+        validate_default=True,
+        ge=1,
+        le=10_000,
+        description="How many zones the target's servers host, the target zone included. "
+        "Default: what the topology says.",
     )
+
+    @field_validator("hosted_zones", mode="before")
+    @classmethod
+    def _hosted(cls, value: Any, info: ValidationInfo) -> Any:
+        known = context_of(info).topology or Context().topology
+        return known.hosted_zones if value is None and known is not None else value
 
     @field_validator("signal_options", mode="before")
     @classmethod

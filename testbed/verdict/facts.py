@@ -9,10 +9,7 @@ from functools import cached_property, lru_cache
 
 import dns.name
 
-from testbed.topology import Topology
-
-TARGET = "target"
-"""The role whose server is authoritative for the target zone."""
+from testbed.topology import TARGET, Topology
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import dns.rdatatype
 import dns.rrset
 
 from testbed.scenario.values import Record
-from testbed.topology import MIRROR, Server, Topology
+from testbed.topology import MIRROR, TARGET, Server, Topology
 
 TTL = 3600
 """Seconds; of every record that does not ask for another."""
@@ -57,16 +57,27 @@ class ZoneFile:
         for rdata in rrset:
             present.add(rdata, min(present.ttl, rrset.ttl))
 
+    def put(self, name: dns.name.Name, rrset: dns.rrset.RRset) -> None:
+        """Add a copy of an RRset under a name that has none of its type yet."""
+        copy: dns.rrset.RRset = rrset.copy()  # type: ignore[no-untyped-call]
+        copy.name = name
+        self._rrsets[name, rrset.rdtype] = copy
+
+    def remove(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
+        """Take out an RRset. Raises KeyError when it is not there."""
+        del self._rrsets[name, rdtype]
+
     def rrsets(self) -> list[dns.rrset.RRset]:
         """Everything that was added."""
         return list(self._rrsets.values())
 
 
 def hosted_zones(topology: Topology, count: int) -> tuple[dns.name.Name, ...]:
-    """Names of the zones that the target's server hosts beside the target, beside which it is one of many."""
-    target = topology.by_role["target"]
-    parent = target.zone.parent()
-    return tuple(dns.name.from_text(f"hosted-{number}", parent) for number in range(2, count + 1))
+    """Names of the zones that the target's servers host beside the target, beside which it is one of many."""
+    parent = topology.by_role[TARGET].zone.parent()
+    return tuple(
+        dns.name.Name((f"hosted-{number}".encode(), *parent.labels)) for number in range(2, count + 1)
+    )
 
 
 def lay_out(
@@ -74,14 +85,11 @@ def lay_out(
 ) -> dict[dns.name.Name, ZoneFile]:
     """The unsigned zones of a topology.
 
-    ``hosted`` are further zones on the target's server, ``records`` further records.
+    ``hosted`` are further zones on the target's servers, ``records`` further records.
     """
     files = {server.zone: ZoneFile(server.zone) for server in topology.servers}
-    target = topology.by_role["target"]
-    for zone in hosted:
-        files[zone] = ZoneFile(zone)
-        _delegate(files, zone, [target])
-        files[zone].add(zone, dns.rdatatype.A, "203.0.113.11")
+    target = topology.by_role[TARGET]
+    _host(files, hosted, target.zone.parent(), name_servers(topology, target.zone))
     for zone in dict.fromkeys(server.zone for server in topology.servers):
         _delegate(files, zone, name_servers(topology, zone))
     for server in topology.servers:
@@ -113,8 +121,7 @@ def parents_of(topology: Topology) -> dict[dns.name.Name, dns.name.Name]:
 def _delegate(files: dict[dns.name.Name, ZoneFile], zone: dns.name.Name, servers: list[Server]) -> None:
     """Write a zone's apex, and its delegation with in-domain glue into the parent (RFC 9471)."""
     own = files[zone]
-    first = servers[0].name.to_text()
-    own.add(zone, dns.rdatatype.SOA, f"{first} hostmaster.{first} {SERIAL} 1800 900 604800 900")
+    own.add(zone, dns.rdatatype.SOA, _soa(servers[0]))
     for server in servers:
         own.add(zone, dns.rdatatype.NS, server.name.to_text())
     if zone == dns.name.root:
@@ -128,6 +135,28 @@ def _delegate(files: dict[dns.name.Name, ZoneFile], zone: dns.name.Name, servers
             _add_addresses(parent, server)
 
 
+def _host(
+    files: dict[dns.name.Name, ZoneFile],
+    zones: Iterable[dns.name.Name],
+    parent: dns.name.Name,
+    servers: list[Server],
+) -> None:
+    """Write zones that are all alike, and their delegations. There may be thousands: records are shared."""
+    above = files[_holder(files, parent)]
+    soa = dns.rrset.from_text(parent, TTL, "IN", "SOA", _soa(servers[0]))
+    address = dns.rrset.from_text(parent, TTL, "IN", "A", "203.0.113.11")
+    delegation = dns.rrset.from_text(parent, TTL, "IN", "NS", *(server.name.to_text() for server in servers))
+    for zone in zones:
+        own = files[zone] = ZoneFile(zone)
+        for rrset in (soa, delegation, address):
+            own.put(zone, rrset)
+        above.put(zone, delegation)
+
+
+def _soa(first: Server) -> str:
+    return f"{first.name} hostmaster.{first.name} {SERIAL} 1800 900 604800 900"
+
+
 def _holder(files: dict[dns.name.Name, ZoneFile], name: dns.name.Name) -> dns.name.Name:
     """The zone that holds a name: the deepest one at or above it."""
     while name not in files:
@@ -136,5 +165,5 @@ def _holder(files: dict[dns.name.Name, ZoneFile], name: dns.name.Name) -> dns.na
 
 
 def _add_addresses(file: ZoneFile, server: Server) -> None:
-    file.add(server.name, dns.rdatatype.A, server.ipv4)
-    file.add(server.name, dns.rdatatype.AAAA, server.ipv6)
+    for address in server.addresses:
+        file.add(server.name, dns.rdatatype.AAAA if ":" in address else dns.rdatatype.A, address)
