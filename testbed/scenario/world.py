@@ -33,6 +33,9 @@ SERVED = tuple(item for item in Transport if item.encrypted and (_TRANSPORTS / f
 Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]
 """DNSSEC algorithms that the testbed signs with, by their mnemonics in the registry."""
 
+Certificate = Literal["valid", "address", "private-authority", "self-signed", "expired", "wrong-name"]
+"""Kinds of certificates that servers have."""
+
 AnyPart = TypeVar("AnyPart", bound=Part)
 
 
@@ -60,8 +63,10 @@ class Service(Part):
     transports: tuple[Transport, ...] = Field(
         (Transport.DOT,), min_length=1, description="Encrypted transports that the server offers."
     )
-    certificate: Literal["valid", "address", "self-signed", "expired", "wrong-name"] = Field(
-        "valid", description="Kind of the certificate that the server has for its name."
+    certificate: Certificate = Field(
+        "valid",
+        description="Kind of the certificate that the server has for its name; or, with address, for its "
+        "addresses. private-authority: from a CA of its operator's own, whose certificate comes along.",
     )
     port: StrictInt | None = Field(
         None, ge=1, le=65535, description="Port of the encrypted transports; default: that of each."
