@@ -24,16 +24,17 @@ from testbed.core.signal import Addition, DeployedServer, Deployment, Lookup, Pa
 from testbed.core.transport import Transport
 
 DOT = (Transport.DOT, Transport.DOT.port)
+USAGES = {"pkix-ee": identity.PKIX_EE, "dane-ta": identity.DANE_TA, "dane-ee": identity.DANE_EE}
 
 
 class TlsaParameters(Parameters):
     """What the operators choose."""
 
     ttl: int = Field(3600, ge=0, description="TTL of the TLSA records, in seconds.")
-    usage: Literal["pkix-ta", "pkix-ee", "dane-ta", "dane-ee"] = Field(
+    usage: Literal["pkix-ee", "dane-ta", "dane-ee"] = Field(
         "dane-ee",
-        description="Certificate usage. The records hold hashes of keys: of the server's, or for the two of "
-        "authorities of the last one in its chain.",
+        description="Certificate usage. The records hold the hash of a key: for dane-ta that of the last "
+        "authority in the server's chain, otherwise the server's.",
     )
 
 
@@ -41,9 +42,9 @@ def make(
     server: DeployedServer, transport: Transport, port: int, parameters: TlsaParameters
 ) -> dns.rrset.RRset:
     """The TLSA RRset of a server for one of its transports: a SHA-256 hash of a key."""
-    usage = ("pkix-ta", "pkix-ee", "dane-ta", "dane-ee").index(parameters.usage)
-    anchored = usage in (identity.PKIX_TA, identity.DANE_TA)
-    record = identity.tlsa(server.chain[-1 if anchored else 0], usage)
+    usage = USAGES[parameters.usage]
+    certificate = server.chain[-1 if usage == identity.DANE_TA else 0]
+    record = identity.tlsa(certificate, usage)
     protocol = "udp" if transport is Transport.DOQ else "tcp"
     return dns.rrset.from_rdata(identity.tlsa_owner(server.name, port, protocol), parameters.ttl, record)
 

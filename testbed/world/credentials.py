@@ -43,6 +43,13 @@ def of_server(issuer: pki.Authority, server: Server, service: Service, key: str)
             return _issue(issuer, (server.name,), CERTIFICATE_LIFE, key)
         case "address":
             return _issue(issuer, (), CERTIFICATE_LIFE, key, server.addresses)
+        case "private-authority":
+            not_before, not_after = AUTHORITY_LIFE
+            own = pki.Authority(issuer.seed, f"operator {key}", not_before=not_before, not_after=not_after)
+            not_before, not_after = CERTIFICATE_LIFE
+            return own.issue(
+                (server.name,), not_before=not_before, not_after=not_after, key=key, with_root=True
+            )
         case "expired":
             return _issue(issuer, (server.name,), EXPIRED_LIFE, key)
         case "wrong-name":
