@@ -100,7 +100,8 @@ def lay_out(
         files[target.zone].add(name, dns.rdatatype.from_text(rdtype), text)
     for record in records:
         rrset = dns.rrset.from_rdata(record.name, record.ttl, record.rdata)
-        files[_holder(files, record.name)].merge(rrset)
+        above = rrset.rdtype == dns.rdatatype.DS and record.name != dns.name.root  # RFC 4035 section 2.4
+        files[_holder(files, record.name.parent() if above else record.name)].merge(rrset)
     return files
 
 
