@@ -7,6 +7,7 @@ resolver's half reads them: ``read_referral`` from what came with a referral, ``
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -53,21 +54,25 @@ class DeployedZone:
 
 @dataclass(frozen=True)
 class Deployment:
-    """All zones, for a signal to add its records to."""
+    """All zones, for a signal to add its records to. There may be thousands, most of them on one server."""
 
     zones: tuple[DeployedZone, ...]
 
-    @property
+    @functools.cached_property
     def servers(self) -> tuple[DeployedServer, ...]:
         """Every name server once."""
-        return tuple(dict.fromkeys(server for zone in self.zones for server in zone.servers))
+        shared = {id(zone.servers): zone.servers for zone in self.zones}
+        return tuple(dict.fromkeys(server for servers in shared.values() for server in servers))
+
+    @functools.cached_property
+    def _by_origin(self) -> dict[dns.name.Name, DeployedZone]:
+        return {zone.origin: zone for zone in self.zones}
 
     def zone_of(self, name: dns.name.Name) -> DeployedZone:
         """The zone that holds a name: the deepest one at or above it."""
-        return max(
-            (zone for zone in self.zones if name.is_subdomain(zone.origin)),
-            key=lambda zone: len(zone.origin),
-        )
+        while name not in self._by_origin:
+            name = name.parent()
+        return self._by_origin[name]
 
 
 @dataclass(frozen=True, slots=True)
