@@ -301,6 +301,16 @@ class _TlsFlow(_MessageFlow):
         self._take = self._send_up
         self._send_up(self._hello)
 
+    def _finish(self) -> None:
+        """Close both sides in good order: sessions that were terminated, too (RFC 8446 section 6.1)."""
+        if self._take == self._take_records:
+            self._tls_down.close()
+            self._down.write(self._tls_down.outgoing())
+            self._tls_up.close()
+            if self._up is not None:
+                self._up.write(self._tls_up.outgoing())
+        super()._finish()
+
     # -- terminated --------------------------------------------------------------------------------
 
     def _terminate(self, hello: ClientHello, kind: CertificateKind) -> None:
