@@ -28,7 +28,8 @@ def count(view: PhaseView) -> Counts:
     ``packets`` are IP packets both ways, each fragment by itself; ``bytes`` are octets of IP. ``handshakes``
     are those with a ServerHello, or an answer to a QUIC Initial. ``round_trips`` are the times that the
     resolver had to wait: after something it sent, something came in. Bare acknowledgements, FIN and RST do
-    not count there, and what is sent before the first of several things comes in counts as sent at once.
+    not count there, nor do session tickets, for which nobody waits. What is sent before the first of several
+    things comes in counts as sent at once.
     """
     until = last_answer(view)
     queries = handshakes = size = 0
@@ -43,6 +44,7 @@ def count(view: PhaseView) -> Counts:
             sign.kind == "quic" and sign.towards == "resolver" and sign.frame.time <= until
             for sign in side.signs
         )
+        tickets = {number for session in side.sessions for number in session.ticket_numbers}
         for packet in side.packets:
             frame = packet.frame
             if frame.time > until:
@@ -50,7 +52,7 @@ def count(view: PhaseView) -> Counts:
             size += packet.size
             entry = (frame.time, side.link, frame.number, towards(frame) == "far")
             packets.append(entry)
-            if packet.substantial:
+            if packet.substantial and frame.number not in tickets:
                 substantial.append(entry)
     return Counts(
         queries=queries,

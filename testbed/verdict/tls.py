@@ -11,7 +11,7 @@ from testbed.verdict.streams import Octets
 from testbed.verdict.tls_keys import TLS13, KeyLog, Opener
 
 _CCS, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
-_SERVER_HELLO, _FINISHED = 2, 20
+_SERVER_HELLO, _TICKET, _FINISHED = 2, 4, 20
 _SUPPORTED_VERSIONS = 43
 _RECORD = 5
 _LARGEST = (1 << 14) + 2048
@@ -51,6 +51,8 @@ class Session:
     server: Octets = field(default_factory=Octets)
     alerts: list[Alert] = field(default_factory=list)
     unread: Frame | None = None
+    ticket_numbers: set[int] = field(default_factory=set)
+    """Numbers of all frames with a part of a session ticket that came by itself (RFC 8446 section 4.6.1)."""
 
     @property
     def version_text(self) -> str:
@@ -162,6 +164,7 @@ class _Reader:
             elif kind == _ALERT:
                 self._take(kind, data[start + _RECORD : end], start, end)
         self._plain.data = b"".join(self._parts)
+        self._session.ticket_numbers -= {number for *_, number in self._plain.copies}
 
     def _take(self, kind: int, content: bytes, start: int, end: int) -> None:
         session = self._session
@@ -175,6 +178,8 @@ class _Reader:
         elif kind == _HANDSHAKE and self._from_client:
             if content[:1] == bytes((_FINISHED,)) and session.finished is None:
                 session.finished = self._octets.completed(start, end)
+        elif kind == _HANDSHAKE and content[:1] == bytes((_TICKET,)):
+            session.ticket_numbers |= self._octets.carriers(start, end)
         elif kind == _ALERT and len(content) == 2 and content[1]:
             frame = self._octets.completed(start, end)
             session.alerts.append(Alert(self._from_client, content[1], frame))
