@@ -27,6 +27,7 @@ class RenameNsParameters(RewriterParameters):
     glue: Literal["true", "attackers"] = Field(
         "true", description="Addresses that come along: those of the true servers, or the attacker's."
     )
+    keep: bool = Field(False, description="Whether the true names stay in the delegation, too.")
 
 
 class RenameNs(Rewriter):
@@ -59,8 +60,14 @@ class RenameNs(Rewriter):
                     "nobodys-pin": NOBODYS_KEY,
                 }[self._chosen.label]
                 name = dns.name.Name((label, *self._zone.labels))
-                message.authority[index] = dns.rrset.from_text(rrset.name, rrset.ttl, "IN", "NS", str(name))
-                message.additional[:] = self._glue(name, rrset)
+                names = [name, *(rdata.target for rdata in rrset if self._chosen.keep)]
+                message.authority[index] = dns.rrset.from_text(
+                    rrset.name, rrset.ttl, "IN", "NS", *map(str, names)
+                )
+                message.additional[:] = [
+                    *self._glue(name, rrset),
+                    *(message.additional if self._chosen.keep else ()),
+                ]
                 self.matched()
                 return Replace(message)
         return None

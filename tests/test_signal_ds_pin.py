@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import shutil
+import subprocess
 
 import dns.name
 import dns.rcode
@@ -77,6 +80,17 @@ def test_as_the_proof_of_concept_hashes_it():
     prefix = ORG.to_wire() + bytes((1, 1, 3, 225))
     assert make_ds(ORG, SPKI, 2).digest == hashlib.sha256(prefix + SPKI).digest()
     assert make_ds(ORG, SPKI, 4).digest == hashlib.sha384(prefix + SPKI).digest()
+
+
+@pytest.mark.skipif(not shutil.which("ldns-key2ds"), reason="ldns is not installed")
+@pytest.mark.parametrize(("option", "digest_type"), [("-2", 2), ("-4", 4)])
+def test_as_ldns_makes_it(tmp_path, option, digest_type):
+    dnskey = tmp_path / "key"
+    dnskey.write_text(f"example.org. 3600 IN DNSKEY 257 3 225 {base64.b64encode(SPKI).decode()}\n")
+    command = ["ldns-key2ds", "-f", "-n", option, str(dnskey)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = made.split("DS", 1)[1]
+    assert dns.rdata.from_text("IN", "DS", text) == make_ds(ORG, SPKI, digest_type)
 
 
 def test_the_owner_s_case_does_not_matter():
