@@ -14,28 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.network.sandbox import SandboxError
 from testbed.reports.summary import Status, status
-from testbed.run.pool import Pool
-from testbed.scenario.load import SCENARIOS, collect
 
 pytestmark = pytest.mark.wire
 
 ZONE, NAME = "example.org", "secret.example.org"
 EVIL = "evil"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    cells = collect([SCENARIOS])
-    jobs = len(os.sched_getaffinity(0))
-    try:
-        with Pool(jobs, 0, tmp_path_factory.mktemp("evidence")) as pool:
-            found = list(pool.run(cells))
-    except SandboxError as error:
-        pytest.skip(str(error))
-    assert sorted(run.id for run in found) == sorted(cell.id for cell in cells)
-    return found
 
 
 def test_everything_comes_out_as_expected(runs):

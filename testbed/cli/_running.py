@@ -1,0 +1,40 @@
+"""What commands have in common that run scenarios and then make something else of the records."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from testbed.cli import ExitCode
+from testbed.network.sandbox import SandboxError
+from testbed.record import Run
+from testbed.reports import console
+from testbed.run.pool import Pool
+from testbed.scenario.cell import Cell
+
+
+def run_all(cells: Sequence[Cell], jobs: int | None, results: Path | None, seed: int = 0) -> list[Run]:
+    """Run cells and show how it goes on standard error; the records are in the cells' order.
+
+    ``results`` is where evidence goes, None to keep none. Exits where no sandbox can be made.
+    """
+    screen = console.terminal(sys.stderr)
+    runs: list[Run] = []
+    try:
+        with (
+            Pool(jobs or len(os.sched_getaffinity(0)), seed, results) as pool,
+            console.Progress(len(cells), screen) as progress,
+        ):
+            for run in pool.run(cells):
+                runs.append(run)
+                progress.finished(run)
+    except SandboxError as error:
+        typer.echo(f"adox: {error}", err=True)
+        raise typer.Exit(ExitCode.CANNOT_RUN) from error
+    screen.print(f"{len(runs)} runs in {progress.elapsed_s:.0f} s", highlight=False)
+    place = {cell.id: number for number, cell in enumerate(cells)}
+    return sorted(runs, key=lambda run: place[run.id])

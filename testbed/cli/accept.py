@@ -1,0 +1,101 @@
+"""``adox accept``: makes the results of this moment the accepted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testbed import claims, costs, matrix, reference, results
+from testbed.cli import ExitCode
+from testbed.cli._running import run_all
+from testbed.cli.claims import titles
+from testbed.network.pcapng import write_whole
+from testbed.record import Verdict
+from testbed.reports import claims as claims_report
+from testbed.reports import costs as costs_report
+from testbed.scenario.errors import ScenarioError, unknown
+from testbed.scenario.load import SCENARIOS, collect
+
+DOCS = reference.FOLDER.parents[1] / "docs"
+
+
+def command(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PART]...", help="scenarios, costs, matrix, docs; default: all of them."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
+    ] = None,
+) -> None:
+    """Run everything, and write results/reference, docs/claims.md and docs/costs.md.
+
+    What changed is for a review to look at: `git diff`, or `adox diff`. Nothing is written, and the exit
+    status is 1, when a scenario does not come out as it expects, or something comes to nothing.
+    """
+    for part in parts or ():
+        if part not in PARTS:
+            raise ScenarioError(part, 0, 0, unknown("part", part, PARTS))
+    for part in PARTS:
+        if not parts or part in parts:
+            PARTS[part](jobs)
+
+
+def _scenarios(jobs: int | None) -> None:
+    runs = run_all(collect([SCENARIOS]), jobs, None)
+    wrong = [run.id for run in runs if run.expected is False or run.verdict is Verdict.SKIPPED]
+    _refuse(wrong, "did not come out as expected")
+    kept = reference.write(reference.entries(runs), "Accepted results of the scenarios")
+    _write(reference.FOLDER / reference.SCENARIOS_FILE, kept)
+
+
+def _costs(jobs: int | None) -> None:
+    runs = run_all(costs.cells(), jobs, None)
+    _refuse([run.id for run in runs if run.verdict is Verdict.INCONCLUSIVE], "came to nothing")
+    kept = reference.write(costs.entries(costs.table(runs)), "Accepted costs, beyond those of plain DNS")
+    _write(reference.FOLDER / reference.COSTS_FILE, kept)
+
+
+def _matrix(jobs: int | None) -> None:
+    rows = matrix.rows(run_all(matrix.cells(), jobs, None))
+    _write(reference.FOLDER / reference.MATRIX_FILE, matrix.table(rows))
+
+
+def _docs(_jobs: int | None) -> None:
+    for name, text in documents().items():
+        _write(DOCS / name, text)
+
+
+def documents() -> dict[str, str]:
+    """The pages of documentation that are made from accepted results, by file name."""
+    kept = results.read(reference.FOLDER)
+    finished = claims.assess(kept.entries, kept.matrix)
+    return {
+        "claims.md": claims_report.page(finished, titles()),
+        "costs.md": costs_report.page(kept.entries),
+    }
+
+
+PARTS: Mapping[str, Callable[[int | None], None]] = {
+    "scenarios": _scenarios,
+    "costs": _costs,
+    "matrix": _matrix,
+    "docs": _docs,
+}
+"""What can be accepted, in the order in which one needs the other."""
+
+
+def _refuse(ids: list[str], what: str) -> None:
+    for id in ids:
+        typer.echo(f"adox: {id} {what}; nothing is written", err=True)
+    if ids:
+        raise typer.Exit(ExitCode.DIFFERS)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.encode())
+    typer.echo(f"wrote {path}")

@@ -1,0 +1,154 @@
+"""Results as text that a diff shows well: a line for each run, in the order of ids.
+
+::
+
+    ds-glue/stripped[policy=strict] denial fired acted=2 detected claim=21:as-claimed cost=9/8/0 ...
+
+The accepted results of the scenarios that come with the testbed are kept in ``results/reference``, and a run
+that differs is a change of behaviour that somebody has to look at. What is written is what comes out the same
+on every machine: no times, and no octets, as the length of an ECDSA signature in a handshake varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import testbed
+from testbed.record import Counts, Outcome, Run, Verdict
+from testbed.reports.summary import at_rest, decisive, visible
+
+FOLDER = Path(testbed.__file__).parents[1] / "results" / "reference"
+"""Where the accepted results are."""
+
+SCENARIOS_FILE = "scenarios.txt"
+MATRIX_FILE = "matrix.txt"
+COSTS_FILE = "costs.txt"
+
+Entry = Mapping[str, str]
+"""What is known of one run: "verdict", and what else there is to say, by name."""
+
+VERDICT = "verdict"
+PACKET = "packet"
+"""The field that names the packet to look at. A retransmission shifts it."""
+
+OCTETS = "octets"
+"""The field with a number of octets. Signatures in handshakes vary in length."""
+
+NOT_COMPARED = (PACKET, OCTETS)
+
+_FLAGS = ("downgrade", "hijack", "denial", "detected", "fired")
+_NUMBERS = ("encrypting_share", "changed_rrsets", "changed_zones")
+_YES = "yes"
+
+
+class UnreadableError(ValueError):
+    """A text is no list of results. The message says which line, and why."""
+
+
+def entry(run: Run) -> dict[str, str]:
+    """What is kept of a run."""
+    kept = {VERDICT: str(run.verdict)}
+    if run.leak != "none":
+        kept["leak"] = run.leak
+    if (resting := at_rest(run)) != "none":
+        kept["at-rest"] = resting
+    kept |= {flag: _YES for flag in _FLAGS if getattr(run, flag)}
+    if run.acted:
+        kept["acted"] = str(run.acted)
+    kept |= {
+        name.replace("_", "-"): str(value) for name in _NUMBERS if (value := getattr(run, name)) is not None
+    }
+    if run.claim is not None:
+        kept["claim"] = str(run.claim)
+    if run.as_claimed is not None:
+        kept["as-claimed"] = _YES if run.as_claimed else "no"
+    if run.verdict is Verdict.SKIPPED:
+        return kept
+    kept["cost"] = _cost(run.counts)
+    if run.baseline is not None:
+        kept["without-attack"] = _baseline(run.baseline)
+    found = decisive(run)
+    if found is not None:
+        kept[PACKET] = f"{found.capture or f'{found.link}.pcapng'}:{found.packet}".replace(" ", "_")
+    return kept
+
+
+def _cost(counts: Counts) -> str:
+    return f"{counts.queries}q,{counts.round_trips}rt,{counts.handshakes}hs"
+
+
+def _baseline(outcome: Outcome) -> str:
+    return f"{outcome.verdict},{_cost(outcome.counts)}"
+
+
+def entries(runs: Iterable[Run]) -> dict[str, Entry]:
+    """What is kept of runs, by id."""
+    return {visible(run.id).replace(" ", "_"): entry(run) for run in runs}
+
+
+def write(kept: Mapping[str, Entry], title: str) -> str:
+    """A text with a line for each run, and a title above them."""
+    lines = [f"# {title}", "# id verdict name=value ...; a name alone: yes"]
+    lines += [_line(id, kept[id]) for id in sorted(kept)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(id: str, kept: Entry) -> str:
+    parts = [id, kept[VERDICT]]
+    parts += [name if value == _YES else f"{name}={value}" for name, value in kept.items() if name != VERDICT]
+    return " ".join(parts)
+
+
+def parse(text: str) -> dict[str, Entry]:
+    """The results in a text that ``write`` made. Raises UnreadableError for anything else."""
+    found: dict[str, Entry] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        id, *words = line.split()
+        if not words or words[0] not in set(Verdict):
+            raise UnreadableError(f"line {number}: there is no verdict after {id!r}")
+        if id in found:
+            raise UnreadableError(f"line {number}: {id!r} stands there twice")
+        kept = {VERDICT: words[0]}
+        for word in words[1:]:
+            name, equals, value = word.partition("=")
+            if not name or name in kept or (equals and not value):
+                raise UnreadableError(f"line {number}: {word!r} is no name=value, or stands there twice")
+            kept[name] = value if equals else _YES
+        found[id] = kept
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How two results of the same run differ, a text for each field; or one of them is missing."""
+
+    id: str
+    texts: tuple[str, ...]
+
+
+def differences(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[Difference]:
+    """Every run of which there is something else after than before, in the order of ids."""
+    for id in sorted({*before, *after}):
+        old, new = before.get(id), after.get(id)
+        if old is None or new is None:
+            kept = old or new or {}
+            yield Difference(id, (f"{'new' if old is None else 'gone'}: {kept.get(VERDICT, '')}",))
+            continue
+        names = dict.fromkeys((*old, *new))
+        texts = tuple(
+            f"{name}: {old.get(name, '-')} -> {new.get(name, '-')}"
+            for name in names
+            if name not in NOT_COMPARED and old.get(name) != new.get(name)
+        )
+        if texts:
+            yield Difference(id, texts)
+
+
+def load(name: str, folder: Path = FOLDER) -> dict[str, Entry]:
+    """The accepted results of a file; none if there is no such file. Raises UnreadableError, OSError."""
+    path = folder / name
+    return parse(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,0 +1,41 @@
+"""What runs come to is what was accepted: every scenario, a part of the matrix, and the costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed import costs, matrix, reference, results
+
+pytestmark = pytest.mark.wire
+
+
+@pytest.fixture(scope="module")
+def accepted():
+    return results.read(reference.FOLDER)
+
+
+def changed(before, after):
+    return {found.id: found.texts for found in reference.differences(before, after)}
+
+
+def test_scenarios(runs, accepted):
+    kept = {id: entry for id, entry in accepted.entries.items() if not id.startswith(f"{costs.FOLDER}/")}
+    assert not changed(kept, reference.entries(runs))
+
+
+def test_a_sample_of_the_matrix(run_cells, accepted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = matrix.rows(run_cells(matrix.sample(matrix.cells())))
+    kept = {
+        row: {name: cells[name] for name in columns if name in cells}
+        for row, columns in found.items()
+        if (cells := accepted.matrix.get(row)) is not None
+    }
+    assert not changed(kept, found)
+
+
+def test_costs(run_cells, accepted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = costs.entries(costs.table(run_cells(costs.cells())))
+    kept = {id: entry for id, entry in accepted.entries.items() if id.startswith(f"{costs.FOLDER}/")}
+    assert not changed(kept, found)
