@@ -173,6 +173,13 @@ DELEGATION = ["example.org. 3600 IN NS ns2.dnshost.net.", "example.org. 3600 IN 
         (
             make_response(
                 QUERY,
+                authority=[r"example.org. 1 IN TYPE61440 \# 18 0003 0006 026e7301 7800 ff00 0004 03646f74"],
+            ),
+            "referral example.org. DELEG server-name=ns.x. alpn=dot",
+        ),
+        (
+            make_response(
+                QUERY,
                 answer=["secret.example.org. 1 IN CNAME b.net.", "b.net. 1 IN AAAA 2001:db8::1"],
             ),
             "secret.example.org. CNAME b.net., b.net. AAAA 2001:db8::1",

@@ -14,6 +14,7 @@ import dns.rdataclass
 from dns.rdatatype import RdataType
 
 from testbed.core import message as messages
+from testbed.core.deleg import DE_FLAG
 from testbed.core.lookup import ADDRESSES, Lookup, Zones
 from testbed.core.transfer import transfer
 from testbed.core.transport import Transport
@@ -123,11 +124,12 @@ class Authoritative:
         question = query.question[0]
         if question.rdtype in _TRANSFERS:
             return self._transfer(query, transport, new_message)
-        zone = self._zones.holding(question.name, question.rdtype)
+        extended = bool(query.ednsflags & DE_FLAG)
+        zone = self._zones.holding(question.name, question.rdtype, extended)
         if zone is None:
             response.set_rcode(dns.rcode.REFUSED)
             return [response]
-        Lookup(self._zones, response, bool(query.ednsflags & dns.flags.DO)).run(zone)
+        Lookup(self._zones, response, bool(query.ednsflags & dns.flags.DO), extended).run(zone)
         for extend in self._extensions:
             extend(query, response, zone)
         for state in self._statements:
@@ -141,7 +143,7 @@ class Authoritative:
         response.set_opcode(query.opcode())
         response.question = list(query.question)
         if query.opt is not None:
-            response.use_edns(0, query.ednsflags & dns.flags.DO, messages.PAYLOAD)
+            response.use_edns(0, query.ednsflags & (dns.flags.DO | DE_FLAG), messages.PAYLOAD)
             if transport in (Transport.TCP, Transport.DOT) and messages.has_keepalive(query):
                 messages.add_keepalive(response, self._idle_timeout)
         return response

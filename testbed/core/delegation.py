@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import dns.exception
 import dns.message
 import dns.name
 import dns.rdatatype
+import dns.reversename
 import dns.rrset
 
 from testbed.core.policy import Credential
@@ -49,6 +51,32 @@ class Offer:
         pinned = ", pinned" if self.identities or self.tlsa else ""
         hint = ", a hint" if self.hint else ""
         return f"{offered}{pinned} ({self.standing.name.lower()}{hint})"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A name server as a delegation describes it, where that does more than to name it.
+
+    ``addresses`` are those that it gives; without any the name has to be resolved. ``clear`` says whether
+    Do53 is among the transports that it lists.
+    """
+
+    addresses: tuple[str, ...] = ()
+    offer: Offer | None = None
+    clear: bool = True
+
+
+def named_by(address: str) -> dns.name.Name:
+    """The name that stands for a server of which the address is all that is known (RFC 1035 section 3.5)."""
+    return dns.reversename.from_address(address)
+
+
+def address_of(server: dns.name.Name) -> str | None:
+    """The address that such a name stands for; None for a name as servers have it."""
+    try:
+        return dns.reversename.to_address(server)
+    except (dns.exception.DNSException, ValueError):
+        return None
 
 
 class Offers:
@@ -104,8 +132,9 @@ class Offers:
 class Delegation:
     """A zone cut: the zone, its name servers, and how far that can be believed.
 
-    ``standing`` is that of the NS RRset. ``ds`` is validated, or None. ``security`` says whether the zone is
-    signed with a chain of trust to it, or not.
+    ``standing`` is that of the NS RRset, or of the DELEG RRset in its place; ``endpoints`` is what the
+    latter says about servers. ``ds`` is validated, or None. ``security`` says whether the zone is signed with
+    a chain of trust to it, or not.
     """
 
     zone: dns.name.Name
@@ -117,7 +146,8 @@ class Delegation:
     source: dns.message.Message | None = None
     """The response that it was taken from."""
     confirmed: bool = False
-    """Whether the zone itself was asked for its NS RRset."""
+    """Whether the zone itself was asked for its NS RRset, or need not be."""
+    endpoints: dict[dns.name.Name, Endpoint] = field(default_factory=dict)
     offers: tuple[Offer, ...] = ()
     """What came with it about all of its servers. It holds for as long as the delegation is used: a TTL of
     zero, which nothing keeps an attacker from setting, does not make a resolver forget it."""
@@ -129,7 +159,8 @@ class Referral:
 
     ``ds`` holds the DS records of the response, and ``ds_standing`` is VALIDATED where their signature was
     verified. ``addresses`` has what glue there is in bailiwick. ``standing`` is that of whatever is unsigned
-    in the response. ``until`` is when the whole expires, in the core's time.
+    in the response. ``until`` is when the whole expires, in the core's time. Where there is a ``deleg``
+    RRset, there are no ``servers`` but those that are found in it, with ``endpoints`` for each.
     """
 
     parent: dns.name.Name
@@ -142,6 +173,8 @@ class Referral:
     standing: Standing
     message: dns.message.Message
     until: float
+    deleg: dns.rrset.RRset | None = None
     offers: list[tuple[dns.name.Name, Offer]] = field(default_factory=list)
+    endpoints: dict[dns.name.Name, Endpoint] = field(default_factory=dict)
     zone_offers: list[Offer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,12 +1,15 @@
 """Authenticated denial of existence: what a resolver may conclude from NSEC and NSEC3 records.
 
 RFC 4035 section 5.4 for NSEC, RFC 5155 section 8 for NSEC3, with RFC 6840 section 4 and RFC 9276.
+
+``extended`` is for resolvers that know of Delegation Types: to these each makes a zone cut, as NS does, and
+is the parent's there, as DS is (draft-ietf-dnsop-delext section 6.3). To others they are types like any.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol, cast
 
 import dns.name
@@ -16,8 +19,9 @@ from dns.rdtypes.ANY.NSEC import NSEC
 from dns.rdtypes.ANY.NSEC3 import NSEC3
 
 from testbed.core.canonical import NameKey, name_key, parent_of, wildcard_at
+from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.nsec3 import OPT_OUT, SHA1, nsec3_hash, owner_hash
-from testbed.core.rdata import types_in
+from testbed.core.rdata import Windows, types_in
 from testbed.core.zone import PARENT_SIDE
 
 MOST_ITERATIONS = 100
@@ -35,7 +39,12 @@ class Proof(enum.Enum):
 
 
 def proves_nodata(
-    name: dns.name.Name, rdtype: RdataType, records: Iterable[dns.rrset.RRset], zone: dns.name.Name
+    name: dns.name.Name,
+    rdtype: RdataType,
+    records: Iterable[dns.rrset.RRset],
+    zone: dns.name.Name,
+    *,
+    extended: bool = False,
 ) -> Proof:
     """Whether there is no RRset of a name and type, while the name or a wildcard for it exists.
 
@@ -43,25 +52,32 @@ def proves_nodata(
     from a wildcard; others are ignored. INSECURE for a DS within an opt-out span: the name may be an unsigned
     delegation.
     """
+    of_parent = rdtype in PARENT_SIDE and (extended or rdtype not in DELEGATION_TYPES)
 
     def conclude(denials: _Denials) -> Proof:
         types = denials.types_at(name)
         if types is not None:
-            return _lacks(types, rdtype)
+            return _lacks(types, rdtype, of_parent)
         closest = denials.closest_encloser(name)
         if closest is None:
             return Proof.NOT_PROVEN
         types = denials.types_at(wildcard_at(closest.name))
-        if types is not None and _lacks(types, rdtype) is Proof.PROVEN:
+        if types is not None and _lacks(types, rdtype, of_parent) is Proof.PROVEN:
             return closest.proof
-        if rdtype in PARENT_SIDE and closest.proof is Proof.INSECURE:
+        if of_parent and closest.proof is Proof.INSECURE:
             return Proof.INSECURE
         return Proof.NOT_PROVEN
 
-    return _judge(conclude, name, records, zone)
+    return _judge(conclude, name, records, zone, extended)
 
 
-def proves_nxdomain(name: dns.name.Name, records: Iterable[dns.rrset.RRset], zone: dns.name.Name) -> Proof:
+def proves_nxdomain(
+    name: dns.name.Name,
+    records: Iterable[dns.rrset.RRset],
+    zone: dns.name.Name,
+    *,
+    extended: bool = False,
+) -> Proof:
     """Whether neither a name nor a wildcard for it exists. For ``records`` see ``proves_nodata``.
 
     INSECURE within an opt-out span: the name may be an unsigned delegation (RFC 5155 section 9.2).
@@ -73,11 +89,16 @@ def proves_nxdomain(name: dns.name.Name, records: Iterable[dns.rrset.RRset], zon
             return Proof.NOT_PROVEN
         return closest.proof
 
-    return _judge(conclude, name, records, zone)
+    return _judge(conclude, name, records, zone, extended)
 
 
 def proves_wildcard(
-    name: dns.name.Name, source: dns.name.Name, records: Iterable[dns.rrset.RRset], zone: dns.name.Name
+    name: dns.name.Name,
+    source: dns.name.Name,
+    records: Iterable[dns.rrset.RRset],
+    zone: dns.name.Name,
+    *,
+    extended: bool = False,
 ) -> Proof:
     """Whether an answer for a name was rightly expanded from a wildcard, ``source``: nothing is closer.
 
@@ -87,11 +108,15 @@ def proves_wildcard(
     if len(name) <= len(encloser) or not name.is_subdomain(encloser):
         return Proof.NOT_PROVEN
     next_closer = parent_of(name, len(source))
-    return _judge(lambda denials: denials.denies(next_closer), name, records, zone)
+    return _judge(lambda denials: denials.denies(next_closer), name, records, zone, extended)
 
 
 def proves_unsigned_delegation(
-    name: dns.name.Name, records: Iterable[dns.rrset.RRset], zone: dns.name.Name
+    name: dns.name.Name,
+    records: Iterable[dns.rrset.RRset],
+    zone: dns.name.Name,
+    *,
+    extended: bool = False,
 ) -> Proof:
     """Whether a name is a zone cut without DS, or may be one in an opt-out span (RFC 5155 section 8.9).
 
@@ -107,7 +132,27 @@ def proves_unsigned_delegation(
         opt_out = closest is not None and closest.proof is Proof.INSECURE
         return Proof.PROVEN if opt_out else Proof.NOT_PROVEN
 
-    return _judge(conclude, name, records, zone)
+    return _judge(conclude, name, records, zone, extended)
+
+
+def proves_delegation_types(
+    name: dns.name.Name, present: Collection[int], records: Iterable[dns.rrset.RRset], zone: dns.name.Name
+) -> Proof:
+    """Whether a name is a zone cut with these Delegation Types (draft-ietf-dnsop-delext section 6.2).
+
+    For ``records`` see ``proves_nodata``. INSECURE within an opt-out span, in which there are none.
+    """
+
+    def conclude(denials: _Denials) -> Proof:
+        types = denials.types_at(name)
+        if types is not None:
+            same = types & DELEGATION_TYPES == frozenset(present)
+            return Proof.PROVEN if same and _is_cut(types) else Proof.NOT_PROVEN
+        closest = denials.closest_encloser(name)
+        opt_out = closest is not None and closest.proof is Proof.INSECURE
+        return Proof.INSECURE if opt_out and not present else Proof.NOT_PROVEN
+
+    return _judge(conclude, name, records, zone, extended=True)
 
 
 class _Closest(NamedTuple):
@@ -135,6 +180,7 @@ def _judge(
     name: dns.name.Name,
     records: Iterable[dns.rrset.RRset],
     zone: dns.name.Name,
+    extended: bool,
 ) -> Proof:
     """The best that either kind of records proves about a name in the zone."""
     apex = name_key(zone)
@@ -142,15 +188,21 @@ def _judge(
     if name_key(name)[: len(apex)] != apex:
         return proof
     records = list(records)
-    nsecs = [_Nsec.read(rrset) for rrset in records if rrset.rdtype == RdataType.NSEC]
+    nsecs = [_Nsec.read(rrset, extended) for rrset in records if rrset.rdtype == RdataType.NSEC]
     if nsecs:
         proof = conclude(_NsecDenials(nsecs, apex))
-    nsec3s = [_Nsec3.read(rrset) for rrset in records if _usable(rrset, zone)]
+    nsec3s = [_Nsec3.read(rrset, extended) for rrset in records if _usable(rrset, zone)]
     if any(record.iterations > MOST_ITERATIONS for record in nsec3s):
         return max(proof, Proof.INSECURE, key=lambda item: item.value)
     if nsec3s and proof is Proof.NOT_PROVEN:
         proof = conclude(_Nsec3Denials(nsec3s, zone))
     return proof
+
+
+def _types(windows: Windows, extended: bool) -> Types:
+    """The types in a bitmap, NS among them where others do what it does."""
+    types = types_in(windows)
+    return types | {RdataType.NS} if extended and types & DELEGATION_TYPES else types
 
 
 def _is_cut(types: Types) -> bool:
@@ -163,12 +215,12 @@ def _hides_below(types: Types) -> bool:
     return _is_cut(types) or RdataType.DNAME in types
 
 
-def _lacks(types: Types, rdtype: RdataType) -> Proof:
+def _lacks(types: Types, rdtype: RdataType, of_parent: bool) -> Proof:
     """Whether a bitmap shows that a type is absent (RFC 6840 sections 4.1 and 4.3).
 
-    At a zone cut the parent has a say in DS only, the child in all else.
+    At a zone cut the parent has a say in what is its own, such as DS, only; the child in all else.
     """
-    foreign = RdataType.SOA in types if rdtype in PARENT_SIDE else _is_cut(types)
+    foreign = RdataType.SOA in types if of_parent else _is_cut(types)
     present = rdtype in types or RdataType.CNAME in types or (rdtype == RdataType.ANY and types)
     return Proof.NOT_PROVEN if foreign or present else Proof.PROVEN
 
@@ -182,9 +234,9 @@ class _Nsec(NamedTuple):
     types: Types
 
     @classmethod
-    def read(cls, rrset: dns.rrset.RRset) -> _Nsec:
+    def read(cls, rrset: dns.rrset.RRset, extended: bool) -> _Nsec:
         record = cast(NSEC, rrset[0])
-        return cls(name_key(rrset.name), name_key(record.next), types_in(record.windows))
+        return cls(name_key(rrset.name), name_key(record.next), _types(record.windows, extended))
 
 
 class _NsecDenials:
@@ -248,14 +300,14 @@ class _Nsec3(NamedTuple):
     """What it proves about names in its span."""
 
     @classmethod
-    def read(cls, rrset: dns.rrset.RRset) -> _Nsec3:
+    def read(cls, rrset: dns.rrset.RRset, extended: bool) -> _Nsec3:
         record = cast(NSEC3, rrset[0])
         return cls(
             owner_hash(rrset.name) or b"",
             record.next,
             record.iterations,
             record.salt,
-            types_in(record.windows),
+            _types(record.windows, extended),
             Proof.INSECURE if record.flags & OPT_OUT else Proof.PROVEN,
         )
 

@@ -1,7 +1,7 @@
 """How an authoritative server finds the answer to a question in its zones (RFC 1034 section 4.3.2).
 
 With what was added since: wildcards (RFC 4592), DNAME (RFC 6672), DNSSEC (RFC 4035 section 3.1, RFC 5155
-section 7.2), minimal answers to ANY (RFC 8482).
+section 7.2), minimal answers to ANY (RFC 8482), Delegation Types (draft-ietf-dnsop-delext section 4).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import dns.rcode
 import dns.rrset
 from dns.rdatatype import RdataType
 
-from testbed.core import prover, rdata
+from testbed.core import message, prover, rdata
 from testbed.core.canonical import NameKey, name_key, wildcard_at
+from testbed.core.deleg import DELEGATION_TYPES, NEW_DELEGATION_ONLY
 from testbed.core.zone import PARENT_SIDE, Zone
 
 LONGEST_CHAIN = 16
@@ -38,15 +39,15 @@ class Zones:
         """The zone whose apex a name is."""
         return self._by_apex.get(name_key(name))
 
-    def holding(self, name: dns.name.Name, rdtype: RdataType) -> Zone | None:
+    def holding(self, name: dns.name.Name, rdtype: RdataType, extended: bool = False) -> Zone | None:
         """The zone to answer from: the deepest above a name, or the one above that for what is the parent's.
 
         A server that has a child zone but none above it answers even a query for DS from the child (RFC 4035
-        section 3.1.4.1).
+        section 3.1.4.1). ``extended`` says whether the client knows of Delegation Types.
         """
         key = name_key(name)
         zone = self._deepest(key)
-        if zone is not None and rdtype in PARENT_SIDE and zone.apex == key:
+        if zone is not None and parents_own(rdtype, extended) and zone.apex == key:
             return self._deepest(key[:-1]) or zone
         return zone
 
@@ -58,16 +59,23 @@ class Zones:
         return None
 
 
+def parents_own(rdtype: RdataType, extended: bool) -> bool:
+    """Whether a type is the parent's at a zone cut; ``extended`` clients know of Delegation Types."""
+    return rdtype in PARENT_SIDE and (extended or rdtype not in DELEGATION_TYPES)
+
+
 class Lookup:
     """Fills a response with what the zones have to say about its question.
 
-    The RRsets that are put into it are the zones' own and must not be changed.
+    ``extended`` says whether the client knows of Delegation Types. The RRsets that are put into the response
+    are the zones' own and must not be changed.
     """
 
-    def __init__(self, zones: Zones, response: dns.message.Message, dnssec: bool) -> None:
+    def __init__(self, zones: Zones, response: dns.message.Message, dnssec: bool, extended: bool) -> None:
         self._zones = zones
         self._response = response
         self._dnssec = dnssec
+        self._extended = extended
         self._rdtype = response.question[0].rdtype
 
     def run(self, zone: Zone) -> None:
@@ -86,9 +94,11 @@ class Lookup:
     def _step(self, zone: Zone, name: dns.name.Name) -> dns.name.Name | None:
         """Answer for one name; the result is the name that it is an alias for."""
         cut = zone.cut(name)
-        if cut is not None and not (self._rdtype in PARENT_SIDE and cut == name):
-            # The end of an alias in a delegated zone is for the resolver to ask about.
-            if not self._response.answer:
+        if cut is not None and not (parents_own(self._rdtype, self._extended) and cut == name):
+            if not self._extended and zone.rrset(cut, RdataType.NS) is None:
+                self._hide(zone, cut, name)
+            elif not self._response.answer:
+                # The end of an alias in a delegated zone is for the resolver to ask about.
                 self._refer(zone, cut)
             return None
         dname = zone.dname(name)
@@ -146,19 +156,43 @@ class Lookup:
         return None if self._rdtype in (RdataType.CNAME, RdataType.ANY) else target
 
     def _refer(self, zone: Zone, cut: dns.name.Name) -> None:
-        """Refer to the servers of a delegated zone (RFC 4035 section 3.1.4)."""
+        """Refer to the servers of a delegated zone (RFC 4035 section 3.1.4).
+
+        A client that knows of Delegation Types gets these in place of NS records, without any glue, and in a
+        signed zone the proof of which there are (draft-ietf-dnsop-delext section 4.1).
+        """
         self._response.flags &= ~dns.flags.AA
-        servers = zone.rrset(cut, RdataType.NS)
-        assert servers is not None
         authority = self._response.authority
-        authority.append(servers)
-        ds = zone.rrset(cut, RdataType.DS)
-        if self._dnssec and ds is not None:
-            self._put(authority, zone, ds)
-        elif self._dnssec:
+        extensions = [rdtype for rdtype in zone.types(cut) if rdtype in DELEGATION_TYPES]
+        servers = None
+        if self._extended and extensions:
+            for rdtype in extensions:
+                self._put_present(authority, zone, cut, rdtype)
+        else:
+            servers = zone.rrset(cut, RdataType.NS)
+            assert servers is not None
+            authority.append(servers)
+        signed = self._dnssec and self._put_present(authority, zone, cut, RdataType.DS)
+        if self._dnssec and (self._extended or not signed):
             for rrset in prover.nodata(zone, cut):
                 self._put(authority, zone, rrset)
-        self._add_addresses(zone, servers)
+        if servers is not None:
+            self._add_addresses(zone, servers)
+
+    def _hide(self, zone: Zone, cut: dns.name.Name, name: dns.name.Name) -> None:
+        """Answer a client that cannot see a cut without NS: nothing is below (draft-ietf-deleg 5.2.2.1)."""
+        found = self._find(zone, cut) if name == cut and self._rdtype in PARENT_SIDE else None
+        if found is not None:
+            self._put(self._response.answer, zone, found)
+            return
+        if name != cut:
+            self._response.set_rcode(dns.rcode.NXDOMAIN)
+            proof = prover.nxdomain(zone, name) if self._dnssec else []
+        else:
+            proof = prover.nodata(zone, cut) if self._dnssec else []
+        self._deny(zone, proof)
+        if self._response.opt is not None:
+            message.add_ede(self._response, NEW_DELEGATION_ONLY)
 
     def _add_addresses(self, zone: Zone, servers: dns.rrset.RRset) -> None:
         """Add the addresses of name servers that the zone has, glue that cannot be done without first."""
@@ -177,6 +211,15 @@ class Lookup:
             authority.append(rrset)
         for rrset in proof:
             self._put(authority, zone, rrset)
+
+    def _put_present(
+        self, section: list[dns.rrset.RRset], zone: Zone, name: dns.name.Name, rdtype: RdataType
+    ) -> bool:
+        """Add the RRset of a name and type if there is one; whether there is."""
+        rrset = zone.rrset(name, rdtype)
+        if rrset is not None:
+            self._put(section, zone, rrset)
+        return rrset is not None
 
     def _put(
         self,

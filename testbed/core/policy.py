@@ -27,6 +27,10 @@ learned that way, back to the root. validated: with DNSSEC only."""
 Scope = Literal["server", "zone"]
 """Of what encryption is demanded once a signal was accepted: of that server, or of all of the zone's."""
 
+Fallback = Literal["policy", "record"]
+"""Who decides whether clear text may take the place of encryption that fails. policy: ``encryption`` alone,
+whatever a delegation lists. record: a delegation that describes its servers, by listing Do53 or not."""
+
 Discovery = Literal["synchronous", "asynchronous"]
 """Whether a query waits for a signal that has to be asked for, or goes out in clear meanwhile."""
 
@@ -68,6 +72,10 @@ class Policy(BaseModel):
         ("webpki-name",), description="How they may; any one of these suffices."
     )
     accept: Acceptance = Field("any", description="Which signals are accepted.")
+    fallback: Fallback = Field("policy", description="Who decides about clear text where DELEG is used.")
+    adt: bool = Field(
+        True, description="Whether zones are held to their ADT flag (draft-ietf-dnsop-delext section 6)."
+    )
     discovery: Discovery = Field("synchronous", description="Whether queries wait for signals.")
     commitment: CommitmentKey = Field("none", description="What promises to encrypt are remembered for.")
     commitment_from: CommitmentSource = Field("authenticated", description="Which promises are accepted.")

@@ -22,6 +22,9 @@ REVOKE_FLAG = 0x0080
 SEP_FLAG = 0x0001
 """DNSKEY flags (RFC 4034 section 2.1.1, RFC 5011 section 7)."""
 
+ADT_FLAG = 0x0002
+"""DNSKEY flag of zones whose referrals prove which types there are (draft-ietf-dnsop-delext section 6.1)."""
+
 DNSSEC_PROTOCOL = 3
 """The only value of DNSKEY's protocol field (RFC 4034 section 2.1.2)."""
 

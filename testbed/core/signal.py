@@ -83,6 +83,15 @@ class Addition:
     rrset: dns.rrset.RRset
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An RRset that a signal takes out of a zone."""
+
+    zone: dns.name.Name
+    name: dns.name.Name
+    rdtype: dns.rdatatype.RdataType
+
+
 @dataclass(slots=True)
 class Heard:
     """A response as signals see it in passing. ``standing`` is that of whatever is unsigned in it.
@@ -143,11 +152,17 @@ class Signal:
     """What it takes for the signal to count at all, whatever the policy accepts."""
     in_referral: ClassVar[bool] = False
     """Whether it comes with the delegation of the zone that holds the server's name: ``read_referral``."""
+    extended: ClassVar[bool] = False
+    """Whether delegations may be made of other types than NS (draft-ietf-dnsop-delext)."""
     Parameters: ClassVar[type[BaseModel]] = Parameters
 
-    def publish(self, deployment: Deployment, parameters: BaseModel) -> Iterable[Addition]:
-        """The records that operators who use this signal add to their zones."""
+    def publish(self, deployment: Deployment, parameters: BaseModel) -> Iterable[Addition | Removal]:
+        """The records that operators who use this signal add to their zones, and those that they take out."""
         return ()
+
+    def key_flags(self, zone: dns.name.Name, deployment: Deployment, parameters: BaseModel) -> int:
+        """DNSKEY flags that the keys of a signed zone have beside the usual ones."""
+        return 0
 
     def extend(self, deployment: Deployment, parameters: BaseModel) -> ResponseExtension | None:
         """What servers add to their responses, if anything."""
@@ -176,6 +191,11 @@ class Signal:
 
     def read_referral(self, referral: Referral, now: float) -> None:
         """Take what this signal finds in a referral: change its parts, or add to its offers."""
+
+    def complete_referral(self, referral: Referral, lookup: Lookup, now: float) -> Task[None]:
+        """Ask for what a referral only points to, and take that."""
+        return
+        yield
 
     def discover(self, server: dns.name.Name, lookup: Lookup, now: float) -> Task[Offer | None]:
         """Ask for what this signal publishes about a name server.

@@ -16,7 +16,7 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from testbed.core import nsec3, rdata
 from testbed.core.canonical import SignatureFields, name_wire, signature_labels, signed_data
 from testbed.core.derive import private_key
-from testbed.core.zone import PARENT_SIDE, Denial, Zone
+from testbed.core.zone import CUTTING, PARENT_SIDE, Denial, Zone
 
 _MADE_HERE = frozenset({RdataType.RRSIG, RdataType.NSEC, RdataType.NSEC3, RdataType.NSEC3PARAM})
 
@@ -51,13 +51,16 @@ class KeySet:
 
     @classmethod
     @functools.lru_cache(maxsize=4096)
-    def derive(cls, seed: bytes, zone: dns.name.Name, algorithm: int = Algorithm.ECDSAP256SHA256) -> KeySet:
-        """The keys of a zone that follow from a seed.
+    def derive(
+        cls, seed: bytes, zone: dns.name.Name, algorithm: int = Algorithm.ECDSAP256SHA256, flags: int = 0
+    ) -> KeySet:
+        """The keys of a zone that follow from a seed. ``flags`` are those that both have beside the usual.
 
         Raises KeyError for an algorithm that we cannot sign with; we can with 8, 10, 13, 14, 15 and 16.
         """
-        ksk = ZoneKey.derive(seed, zone, rdata.ZONE_FLAG | rdata.SEP_FLAG, algorithm)
-        return cls(zone, ksk, ZoneKey.derive(seed, zone, rdata.ZONE_FLAG, algorithm))
+        flags |= rdata.ZONE_FLAG
+        ksk = ZoneKey.derive(seed, zone, flags | rdata.SEP_FLAG, algorithm)
+        return cls(zone, ksk, ZoneKey.derive(seed, zone, flags, algorithm))
 
 
 def ds_for(
@@ -141,7 +144,7 @@ def _authoritative(zone: Zone) -> Iterator[_Name]:
         types = signed = zone.types(name)
         if zone.cut(name) is not None:
             signed = tuple(rdtype for rdtype in types if rdtype in PARENT_SIDE)
-            types = (RdataType.NS, *signed)
+            types = tuple(rdtype for rdtype in types if rdtype in CUTTING or rdtype in PARENT_SIDE)
         yield _Name(name, types, signed)
 
 

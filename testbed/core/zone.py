@@ -19,6 +19,7 @@ from dns.rdtypes.ANY.NSEC3PARAM import NSEC3PARAM
 from dns.rdtypes.ANY.SOA import SOA
 
 from testbed.core.canonical import NameKey, name_key, parent_of
+from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.nsec3 import Nsec3Chain
 
 Denial = Literal["nsec", "nsec3"]
@@ -26,8 +27,14 @@ Denial = Literal["nsec", "nsec3"]
 BESIDE_CNAME = frozenset({RdataType.CNAME, RdataType.NSEC})
 """The types that may share a name with a CNAME, signatures apart (RFC 4034 section 4)."""
 
-PARENT_SIDE = frozenset({RdataType.DS})
-"""The types that, at a zone cut, are the parent's own and not the child's (RFC 4035 section 2.4)."""
+PARENT_SIDE = frozenset({RdataType.DS, *DELEGATION_TYPES})
+"""The types that, at a zone cut, are the parent's own and not the child's.
+
+RFC 4035 section 2.4 has DS; draft-ietf-dnsop-delext section 3 adds those that make a cut, DELEG among them.
+"""
+
+CUTTING = frozenset({RdataType.NS, *DELEGATION_TYPES})
+"""The types that make a zone cut, each by itself."""
 
 
 class ZoneError(ValueError):
@@ -48,7 +55,8 @@ class Zone:
 
     ``rrsets`` may hold glue and other occluded data, signatures and denials, in any order. Raises ZoneError
     for records out of the zone or of another class, an RRset given twice, no or more than one SOA, other data
-    beside a CNAME (RFC 1034 section 3.6.2) and zone cuts at wildcards (RFC 4592 section 4.2).
+    beside a CNAME (RFC 1034 section 3.6.2), zone cuts at wildcards (RFC 4592 section 4.2) and DELEG at the
+    apex (draft-ietf-deleg section 5).
     """
 
     def __init__(self, origin: dns.name.Name, rrsets: Iterable[dns.rrset.RRset]) -> None:
@@ -68,7 +76,7 @@ class Zone:
         self._cuts = {
             key
             for key, node in self._nodes.items()
-            if RdataType.NS in node.rrsets and key != self.apex and self._dname_above(key) is None
+            if not CUTTING.isdisjoint(node.rrsets) and key != self.apex and self._dname_above(key) is None
         }
         self._empty = {
             key[:length] for key in self._nodes for length in range(len(self.apex), len(key))
@@ -104,8 +112,11 @@ class Zone:
         cname = node.rrsets.get(RdataType.CNAME)
         if cname is not None and (len(cname) > 1 or node.rrsets.keys() - BESIDE_CNAME):
             raise _error(cname, "other data beside it")
-        if RdataType.NS in node.rrsets and node.name.is_wild():
-            raise _error(node.rrsets[RdataType.NS], "a wildcard cannot be a zone cut")
+        for rdtype in CUTTING.intersection(node.rrsets):
+            if node.name.is_wild():
+                raise _error(node.rrsets[rdtype], "a wildcard cannot be a zone cut")
+            if rdtype in DELEGATION_TYPES and name_key(node.name) == self.apex:
+                raise _error(node.rrsets[rdtype], "belongs into the parent zone")
 
     # -- content -----------------------------------------------------------------------------------
 
@@ -146,8 +157,8 @@ class Zone:
         return key in self._nodes or key in self._empty
 
     def closest_encloser(self, name: dns.name.Name) -> dns.name.Name:
-        """The deepest existing name at or above a name in the zone (RFC 4592 section 3.3.1)."""
-        key = name_key(name)
+        """The deepest existing name at or above a name, not below a cut (RFC 4592 section 3.3.1)."""
+        key = name_key(self.cut(name) or name)
         length = len(key)
         while length > len(self.apex) and key[:length] not in self._nodes and key[:length] not in self._empty:
             length -= 1

@@ -18,6 +18,8 @@ import dns.opcode
 import dns.rcode
 import dns.rdatatype
 
+from testbed.core.deleg import DELEG, in_brief
+
 Labels = tuple[bytes, ...]
 """A name as its labels in lower case, without the root's."""
 
@@ -189,7 +191,9 @@ def _character(octet: int) -> str:
 
 @lru_cache(maxsize=1024)
 def type_text(rdtype: int) -> str:
-    """A type's mnemonic, or TYPE12345."""
+    """A type's mnemonic, or TYPE12345. That of DELEG is not registered yet."""
+    if rdtype == DELEG:
+        return "DELEG"
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
 
 
@@ -218,8 +222,8 @@ def _response_text(message: Dns) -> str:
         authority = [record for record in message.records if record.section == AUTHORITY]
         if answer:
             text = _records_text(message, answer)
-        elif any(record.rdtype == NS for record in authority):
-            shown = [record for record in authority if record.rdtype in (NS, DS)]
+        elif any(record.rdtype in (NS, DELEG) for record in authority):
+            shown = [record for record in authority if record.rdtype in (NS, DELEG, DS)]
             text = f"referral {_records_text(message, shown)}"
         else:
             text = f"no data, {question}"
@@ -252,7 +256,7 @@ def _rdata_text(message: Dns, record: Record) -> str:
         return f"{rdata[2]} {rdata[3]}"
     if record.rdtype in (NS, CNAME, DNAME, 12, 15, 33):
         return next((name_text(name) for name in message.names_in(record)), "")
-    return ""
+    return in_brief(rdata) if record.rdtype == DELEG else ""
 
 
 def _extended_errors(message: Dns) -> list[int]:

@@ -9,7 +9,7 @@ import dns.message
 import dns.name
 import dns.rcode
 
-from testbed.core.delegation import Delegation
+from testbed.core.delegation import Delegation, address_of, named_by
 from testbed.core.resolver.cache import Standing
 from testbed.core.resolver.plans import Plan, Plans, Resolve
 from testbed.core.resolver.probe import Probe
@@ -64,7 +64,7 @@ class Contact:
         tried = 0
         for server in self._ordered(delegation):
             try:
-                addresses = yield from self._find(server, path)
+                addresses = yield from self._find(delegation, server, path)
                 offer = yield from self._plans.signalled(delegation, server, path)
             except ResolutionError as error:
                 code = error.code or code
@@ -95,22 +95,34 @@ class Contact:
     def _ordered(self, delegation: Delegation) -> list[dns.name.Name]:
         """Servers at random, those with known addresses before those whose addresses have to be found.
 
-        Those that are known to encrypt come first if the policy prefers them.
+        Those that are known by their addresses only stay in order, as the addresses of one server do. Those
+        that are known to encrypt come first if the policy prefers them.
         """
         memory = self._memory
         servers = list(delegation.servers)
         memory.rng.shuffle(servers)
-        servers.sort(key=lambda server: not memory.addresses(server))
+        bare = [address for address in map(address_of, servers) if address is not None]
+        if bare:
+            named = [server for server in servers if address_of(server) is None]
+            servers = [*map(named_by, memory.in_order(bare)), *named]
+        servers.sort(key=lambda server: not self._at_hand(delegation, server))
         if memory.policy.prefer_encrypted:
             servers.sort(key=lambda server: self._plans.known_offer(delegation, server) is None)
         return servers
 
-    def _find(self, server: dns.name.Name, path: Path) -> Task[list[str]]:
-        addresses = self._memory.addresses(server)
+    def _find(self, delegation: Delegation, server: dns.name.Name, path: Path) -> Task[list[str]]:
+        addresses = self._at_hand(delegation, server)
         if not addresses:
             yield from self._resolve_addresses(server, path)
             addresses = self._memory.addresses(server)
         return self._memory.in_order(addresses)
+
+    def _at_hand(self, delegation: Delegation, server: dns.name.Name) -> list[str]:
+        """The addresses of a server that are at hand: the delegation's own, else those in memory."""
+        endpoint = delegation.endpoints.get(server)
+        if endpoint is not None and endpoint.addresses:
+            return self._memory.reachable(endpoint.addresses)
+        return self._memory.addresses(server)
 
     # -- one server address ------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Resolver:
             lambda ticket, request: self.requests.append((ticket, request)), self.withdrawn.append
         )
         contact = Contact(self._memory, self._addresses, self._lookup)
-        self._iterator = Iterator(self._memory, contact, Trust(self._memory, contact))
+        self._iterator = Iterator(self._memory, contact, Trust(self._memory, contact), self._lookup)
 
     @property
     def trace(self) -> list[TraceEvent]:

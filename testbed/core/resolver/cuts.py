@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dns.name
 import dns.rdatatype
 import dns.rrset
 
-from testbed.core.delegation import Delegation, Referral
+from testbed.core.deleg import DELEG
+from testbed.core.delegation import Delegation, Referral, address_of
+from testbed.core.lookup import parents_own
 from testbed.core.resolver import responses
 from testbed.core.resolver.cache import Known, Rank, Security, Standing, lifetime
 from testbed.core.resolver.contact import Contact, Received
@@ -16,6 +20,7 @@ from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Task
 from testbed.core.resolver.trust import BOGUS, Trust, find
 from testbed.core.resolver.wire import Question
+from testbed.core.signal import Looked, Lookup
 
 _ADDRESS_TYPES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 _STANDING_IN_WORDS = {
@@ -29,10 +34,13 @@ _STANDING_IN_WORDS = {
 class Cuts:
     """Turns what servers say about zone cuts into delegations."""
 
-    def __init__(self, memory: Memory, contact: Contact, trust: Trust) -> None:
+    def __init__(
+        self, memory: Memory, contact: Contact, trust: Trust, lookup: Callable[[Path], Lookup]
+    ) -> None:
         self._memory = memory
         self._contact = contact
         self._trust = trust
+        self._lookup = lookup
 
     def follow(
         self,
@@ -49,13 +57,15 @@ class Cuts:
         held = memory.delegations.get(child)
         if held is not None and held.source is received.message and held.until > memory.clock():
             return held
-        servers = reading.rrsets[0]
+        given = reading.rrsets[0]
+        deleg = given if given.rdtype == DELEG else None
         ds = find(received.message.authority, child, dns.rdatatype.DS)
         security = Security.INSECURE
         ds_standing = received.standing
         if keys.keys is not None:
             try:
                 ds, security = yield from self._secured(parent, keys, received, child, path)
+                self._check_extension(deleg, parent, keys, received, child)
             except ResolutionError as error:
                 memory.note(
                     "validation",
@@ -69,16 +79,43 @@ class Cuts:
         referral = Referral(
             parent=parent.zone,
             zone=child,
-            servers=tuple(rdata.target for rdata in servers),
-            servers_standing=received.standing,
-            addresses=_glue(received, servers, parent.zone),
+            servers=() if deleg is not None else tuple(rdata.target for rdata in given),
+            servers_standing=received.standing if deleg is None else ds_standing,
+            addresses={} if deleg is not None else _glue(received, given, parent.zone),
             ds=ds,
             ds_standing=ds_standing,
             standing=received.standing,
             message=received.message,
-            until=min(lifetime(rrset, now) for rrset in (servers, ds) if rrset is not None),
+            until=min(lifetime(rrset, now) for rrset in (given, ds) if rrset is not None),
+            deleg=deleg,
         )
+        for signal in memory.configuration.signals:
+            yield from signal.complete_referral(referral, self._looking_from(child, path), now)
         return self._settle(referral, security, received)
+
+    def _check_extension(
+        self,
+        deleg: dns.rrset.RRset | None,
+        parent: Delegation,
+        keys: ZoneKeys,
+        received: Received,
+        child: dns.name.Name,
+    ) -> None:
+        """Check what a signed parent must sign and prove where delegations are not made of NS alone."""
+        if deleg is not None:
+            verified = self._trust.verify(deleg, received.message.authority, parent.zone, keys)
+            if verified.wildcard_source is not None:
+                raise ResolutionError(BOGUS, f"DELEG records of {child} come from a wildcard")
+        if keys.adt:
+            self._trust.check_delegation_types(received.message, child, parent.zone, keys)
+
+    def _looking_from(self, child: dns.name.Name, path: Path) -> Lookup:
+        """How signals ask for what a referral to a zone needs; that they need it to ask is a circle."""
+
+        def look(name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Task[Looked]:
+            return (yield from self._lookup(path.enter(("referral", child)))(name, rdtype))
+
+        return look
 
     def _secured(
         self,
@@ -131,10 +168,13 @@ class Cuts:
             standing=referral.servers_standing,
             until=referral.until,
             source=referral.message,
+            confirmed=referral.deleg is not None,
+            endpoints=referral.endpoints,
             offers=tuple(referral.zone_offers),
         )
         memory.delegations[referral.zone] = delegation
-        names = ", ".join(sni_text(server) for server in referral.servers)
+        named = (address_of(server) or sni_text(server) for server in referral.servers)
+        names = ", ".join(named) or "no usable server"
         notes = "".join(f"; {note}" for note in referral.notes)
         memory.note(
             "referral",
@@ -194,7 +234,7 @@ class Cuts:
         In a signed zone that must be found out: the child's data is signed with other keys, or not at all,
         and its DS records may say more than that.
         """
-        if keys.keys is None or question.rdtype == dns.rdatatype.DS:
+        if keys.keys is None or parents_own(question.rdtype, self._memory.extended):
             return None
         if not _from_below(received, reading, question, delegation.zone):
             return None

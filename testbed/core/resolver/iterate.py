@@ -11,6 +11,7 @@ import dns.rdatatype
 import dns.rrset
 
 from testbed.core.delegation import Delegation
+from testbed.core.lookup import parents_own
 from testbed.core.resolver import responses
 from testbed.core.resolver.cache import NEGATIVE_TTL, Absent, Known, Rank, Security, Standing, aged, lifetime
 from testbed.core.resolver.contact import Contact, Received
@@ -20,6 +21,7 @@ from testbed.core.resolver.state import ALIASES, CircleError, Memory, Path, Reso
 from testbed.core.resolver.tasks import All, Once, Task
 from testbed.core.resolver.trust import Trust, find, find_signatures
 from testbed.core.resolver.wire import Question
+from testbed.core.signal import Lookup
 
 MINIMISED_QUERIES = 10
 """How many minimised queries one resolution may make (RFC 9156 section 2.3, MAX_MINIMISE_COUNT)."""
@@ -57,11 +59,13 @@ class Resolved:
 class Iterator:
     """Resolves names by walking down from the closest known zone cut."""
 
-    def __init__(self, memory: Memory, contact: Contact, trust: Trust) -> None:
+    def __init__(
+        self, memory: Memory, contact: Contact, trust: Trust, lookup: Callable[[Path], Lookup]
+    ) -> None:
         self._memory = memory
         self._contact = contact
         self._trust = trust
-        self._cuts = Cuts(memory, contact, trust)
+        self._cuts = Cuts(memory, contact, trust, lookup)
 
     def resolve(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, path: Path) -> Task[Resolved]:
         """Resolve a name and type, aliases followed. Raises ResolutionError."""
@@ -193,7 +197,7 @@ class Iterator:
             if reading.kind is Kind.REFERRAL:
                 delegation = yield from self._cuts.follow(delegation, keys, received, reading, path)
                 depth = len(delegation.zone)
-                if self._memory.policy.revalidation == "serialised":
+                if self._memory.policy.revalidation == "serialised" and not delegation.confirmed:
                     yield from self._cuts.confirm(delegation, path)
                 if enough is not None and enough():
                     return _cut_short(delegation)
@@ -203,16 +207,17 @@ class Iterator:
                 delegation = hidden
                 depth = len(delegation.zone)
                 continue
-            if last:
+            nxdomain = reading.kind is Kind.NXDOMAIN
+            if last or (nxdomain and minimisation == "strict"):
                 return self._conclude(delegation, keys, received, reading, question)
-            if reading.kind is Kind.NXDOMAIN:
-                if minimisation == "strict":
-                    return self._conclude(delegation, keys, received, reading, question)
-                full = True
+            if keys.adt and reading.kind in (Kind.NODATA, Kind.NXDOMAIN):
+                # Who keeps the DE bit from a server conceals the cuts that it would have shown.
+                self._conclude(delegation, keys, received, reading, question)
+            full = full or nxdomain
 
     def _closest(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Delegation:
         """The deepest zone cut above the name that is known; DS is asked above the cut (RFC 4035 3.1.4.1)."""
-        if rdtype == dns.rdatatype.DS and name != dns.name.root:
+        if parents_own(rdtype, self._memory.extended) and name != dns.name.root:
             name = name.parent()
         now = self._memory.clock()
         for depth in range(len(name), 0, -1):

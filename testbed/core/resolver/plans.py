@@ -8,7 +8,7 @@ from typing import Protocol
 
 import dns.name
 
-from testbed.core.delegation import Delegation, Offer
+from testbed.core.delegation import Delegation, Endpoint, Offer
 from testbed.core.resolver.cache import Standing
 from testbed.core.resolver.requests import sni_text
 from testbed.core.resolver.state import PRECONFIGURED, Memory, Path, ResolutionError
@@ -75,8 +75,9 @@ class Plans:
         if policy.encryption == "never":
             return Plan((), clear=True)
         promised = memory.promised(delegation.zone, server, address)
+        endpoint = delegation.endpoints.get(server)
         if offer is not None:
-            return self._following(offer, promised)
+            return self._following(offer, promised, endpoint)
         if promised:
             transports = tuple((item, item.port) for item in memory.configuration.transports)
             return Plan(transports, clear=False, authenticate=True)
@@ -84,10 +85,13 @@ class Plans:
             raise ResolutionError(UNABLE_TO_CONFORM, "no accepted signal, and clear text is not allowed")
         if policy.scope == "zone" and self._others_offer(delegation, server):
             raise ResolutionError(UNABLE_TO_CONFORM, "other servers of the zone encrypt, this one does not")
+        bold = policy.encryption == "opportunistic" and policy.fallback == "policy"
+        if endpoint is not None and not endpoint.clear and not bold:
+            raise ResolutionError(UNABLE_TO_CONFORM, "its delegation lists no transport that can be used")
         probe = any(signal.probes for signal in memory.configuration.signals)
         return Plan((), clear=True, probe=probe)
 
-    def _following(self, offer: Offer, promised: bool) -> Plan:
+    def _following(self, offer: Offer, promised: bool, endpoint: Endpoint | None) -> Plan:
         """The plan that an offer leads to."""
         policy = self._memory.policy
         transports = self.spoken(offer)
@@ -100,6 +104,8 @@ class Plans:
         fallback = policy.encryption == "opportunistic" or (
             policy.encryption == "signalled" and (offer.hint or not checkable)
         )
+        if endpoint is not None and policy.fallback == "record":
+            fallback = endpoint.clear and policy.encryption != "always"
         return Plan(
             transports,
             clear=fallback and not promised and not offer.final,
@@ -182,6 +188,9 @@ class Plans:
 
     def _held(self, signal: Signal, delegation: Delegation, server: dns.name.Name) -> Offer | None:
         """What a signal said: with the delegation, in the server's name, of the zone or of the server."""
+        endpoint = delegation.endpoints.get(server)
+        if endpoint is not None and endpoint.offer is not None and endpoint.offer.signal == signal.name:
+            return endpoint.offer
         for offer in delegation.offers:
             if offer.signal == signal.name:
                 return offer

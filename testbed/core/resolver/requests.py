@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dns.message
 import dns.name
 
+from testbed.core.delegation import address_of
 from testbed.core.transport import Transport
 
 if TYPE_CHECKING:  # scenario files are read without it, and it takes long to load
@@ -114,3 +115,8 @@ def question_end(wire: bytes) -> int:
 def sni_text(name: dns.name.Name) -> str:
     """A name as it appears in SNI and in certificates: without the final dot (RFC 6066 section 3)."""
     return name.to_text(omit_final_dot=True).lower()
+
+
+def sni(server: dns.name.Name) -> str | None:
+    """What goes into SNI for a server: None where its address is all that is known (RFC 6066 section 3)."""
+    return sni_text(server) if address_of(server) is None else None

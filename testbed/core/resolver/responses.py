@@ -13,6 +13,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from testbed.core.deleg import DELEG
 from testbed.core.resolver.trust import find
 from testbed.core.resolver.wire import Question
 
@@ -54,9 +55,11 @@ def read(response: dns.message.Message, question: Question, zone: dns.name.Name)
         alias = _alias(response, question, zone)
         if alias is not None:
             return alias
-    for rrset in response.authority:
-        if rrset.rdtype == dns.rdatatype.NS and _below(rrset.name, zone, question.name):
-            return Reading(Kind.REFERRAL, zone=rrset.name, rrsets=(rrset,))
+    # DELEG stands in for NS records, which do not count beside it (draft-ietf-dnsop-delext section 5.2).
+    for rdtype in (DELEG, dns.rdatatype.NS):
+        for rrset in response.authority:
+            if rrset.rdtype == rdtype and _below(rrset.name, zone, question.name):
+                return Reading(Kind.REFERRAL, zone=rrset.name, rrsets=(rrset,))
     if not authoritative:
         return Reading(Kind.LAME)
     soa = next((rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), None)

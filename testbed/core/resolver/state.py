@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
 import dns.name
@@ -75,10 +75,14 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class ZoneKeys:
-    """The validated DNSKEY RRset of a zone; None says that the zone is insecure."""
+    """The validated DNSKEY RRset of a zone; None says that the zone is insecure.
+
+    ``adt`` says whether the zone is held to a promise to prove in referrals which Delegation Types there are.
+    """
 
     keys: dns.rrset.RRset | None
     until: float
+    adt: bool = False
 
     @property
     def security(self) -> Security:
@@ -145,6 +149,11 @@ class Memory:
         """The policy in force."""
         return self.configuration.policy
 
+    @property
+    def extended(self) -> bool:
+        """Whether delegations may be made of other types than NS."""
+        return any(signal.extended for signal in self.configuration.signals)
+
     def addresses(self, server: dns.name.Name) -> list[str]:
         """The addresses of a name server that are at hand: from answers, else from glue, else from hints."""
         now = self.clock()
@@ -158,6 +167,10 @@ class Memory:
             else:
                 found += self.hints.get((server, rdtype), [])
         return found
+
+    def reachable(self, addresses: Iterable[str]) -> list[str]:
+        """Those addresses that are of an IP version that the resolver has."""
+        return [item for item in addresses if (6 if ":" in item else 4) in self.configuration.families]
 
     def signed(self, name: dns.name.Name) -> bool:
         """Whether the zone that holds a name is signed, as far as is known.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import dns.message
 import dns.name
@@ -10,12 +11,16 @@ import dns.rdatatype
 import dns.rrset
 
 from testbed.core import denial, validation
+from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Delegation
+from testbed.core.rdata import ADT_FLAG
 from testbed.core.resolver.cache import Security, lifetime
-from testbed.core.resolver.contact import Contact
 from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Once, Task
 from testbed.core.resolver.wire import Question
+
+if TYPE_CHECKING:  # it asks the local root, which needs parts of this module
+    from testbed.core.resolver.contact import Contact
 
 BOGUS, NSEC_MISSING = 6, 12
 """Extended DNS errors (RFC 8914)."""
@@ -61,7 +66,8 @@ class Trust:
         except validation.Bogus as bogus:
             memory.note("validation", f"keys of {zone} are bogus: {bogus.text}")
             raise ResolutionError(bogus.code, f"keys of {zone}: {bogus.text}") from bogus
-        keys = ZoneKeys(usable, lifetime(usable, now, KEY_TTL))
+        adt = memory.extended and memory.policy.adt and any(key.flags & ADT_FLAG for key in dnskeys)
+        keys = ZoneKeys(usable, lifetime(usable, now, KEY_TTL), adt)
         memory.keys[zone] = keys
         memory.note("validation", f"keys of {zone} are secure")
         return keys
@@ -104,10 +110,11 @@ class Trust:
     ) -> Security:
         """What the proofs in a negative response come to."""
         records = self.denials(message, zone, keys)
+        extended = self._memory.extended
         if nxdomain:
-            proof = denial.proves_nxdomain(question.name, records, zone)
+            proof = denial.proves_nxdomain(question.name, records, zone, extended=extended)
         else:
-            proof = denial.proves_nodata(question.name, question.rdtype, records, zone)
+            proof = denial.proves_nodata(question.name, question.rdtype, records, zone, extended=extended)
         return self._conclude(proof, f"absence of {question.name} {question.rdtype.name}")
 
     def check_wildcard(
@@ -119,8 +126,22 @@ class Trust:
         keys: ZoneKeys,
     ) -> Security:
         """What the proofs come to that no closer match than the wildcard exists."""
-        proof = denial.proves_wildcard(name, wildcard, self.denials(message, zone, keys), zone)
+        records = self.denials(message, zone, keys)
+        proof = denial.proves_wildcard(name, wildcard, records, zone, extended=self._memory.extended)
         return self._conclude(proof, f"expansion of {wildcard} to {name}")
+
+    def check_delegation_types(
+        self, message: dns.message.Message, child: dns.name.Name, zone: dns.name.Name, keys: ZoneKeys
+    ) -> None:
+        """Hold a zone to its ADT flag: its referrals prove that they lack no Delegation Type (delext 6.2)."""
+        present = {
+            rrset.rdtype
+            for rrset in message.authority
+            if rrset.name == child and rrset.rdtype in DELEGATION_TYPES
+        }
+        proof = denial.proves_delegation_types(child, present, self.denials(message, zone, keys), zone)
+        named = "DELEG" if present else "NS alone"
+        self._conclude(proof, f"that {child} is delegated with {named}")
 
     def delegation_security(
         self,
@@ -142,7 +163,7 @@ class Trust:
                 kept = dns.rrset.from_rdata_list(ds.name, min(ds.ttl, verified.ttl), list(ds))
                 return kept, Security.SECURE if usable else Security.INSECURE
         records = self.denials(message, zone, keys)
-        proof = denial.proves_unsigned_delegation(child, records, zone)
+        proof = denial.proves_unsigned_delegation(child, records, zone, extended=self._memory.extended)
         if proof is denial.Proof.NOT_PROVEN:
             return None
         return None, Security.INSECURE

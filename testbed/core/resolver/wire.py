@@ -13,10 +13,11 @@ import dns.rdataclass
 import dns.rdatatype
 
 from testbed.core import identity, message
+from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Offer
 from testbed.core.identity import Identity
 from testbed.core.resolver.credentials import Credentials
-from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit, sni_text
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit, sni, sni_text
 from testbed.core.resolver.state import Memory, Path
 from testbed.core.resolver.tasks import All, Once, Task
 from testbed.core.signal import Lookup
@@ -68,7 +69,7 @@ class Wire:
 
     def held(self, peer: Peer, transport: Transport, port: int) -> Session | None:
         """A session with a server that is open already."""
-        session = self._memory.sessions.get((peer.address, port, transport, sni_text(peer.server)))
+        session = self._memory.sessions.get((peer.address, port, transport, sni(peer.server)))
         return session if session is not None and session.open else None
 
     def session(self, peer: Peer, transport: Transport, port: int, path: Path) -> Task[Session]:
@@ -123,7 +124,7 @@ class Wire:
 
     def _dial(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         memory = self._memory
-        name = sni_text(peer.server)
+        name = sni(peer.server)
         key = (peer.address, port, transport, name)
         try:
             session: Session = yield self.dialling(peer.address, port, transport, name, STREAM_TIMEOUT)
@@ -201,13 +202,14 @@ class Wire:
 
     def over(self, session: Session, question: Question) -> Task[dns.message.Message]:
         """Ask in a session; padded where it is encrypted, if the policy has it so."""
-        query = self._query(question)
+        query = self.query(question)
         padded = session.transport.encrypted and self._memory.policy.padding
         wire = message.pad(query, QUERY_BLOCK) if padded else message.encode(query)
         octets: bytes = yield Transmit(session, wire, STREAM_TIMEOUT)
-        return _parse(octets)
+        return _parse(octets, self._memory.extended)
 
-    def _query(self, question: Question) -> dns.message.Message:
+    def query(self, question: Question) -> dns.message.Message:
+        """The query for a question, as the signals that are looked for dress it."""
         query = question.message(self._memory.rng.getrandbits(16))
         for signal in self._memory.configuration.signals:
             signal.dress(query)
@@ -231,11 +233,11 @@ class Wire:
         tries = UDP_TRIES
         while True:
             tries -= 1
-            wire = message.encode(self._query(question))
+            wire = message.encode(self.query(question))
             source_port = memory.rng.randrange(1024, 65536)
             try:
                 octets: bytes = yield Datagram(address, Transport.UDP.port, source_port, wire, UDP_TIMEOUT)
-                return _parse(octets)
+                return _parse(octets, self._memory.extended)
             except TransportError as error:
                 silent = error.failure is Failure.TIMEOUT
                 if silent and tries:
@@ -253,12 +255,19 @@ def _refusal(peer: Peer, transport: Transport, port: int) -> Hashable:
     return (peer.address, port, transport, peer.server, expected)
 
 
-def _parse(octets: bytes) -> dns.message.Message:
-    """A response. Records of another class than IN were not asked for, and are dropped."""
+def _parse(octets: bytes, extended: bool) -> dns.message.Message:
+    """A response. Records of another class than IN were not asked for, and are dropped.
+
+    So are Delegation Types in referrals, which ask for no answer, where the resolver has not heard of them.
+    """
     try:
         response = message.decode(octets)
     except dns.exception.DNSException as error:
         raise TransportError(Failure.PROTOCOL, f"not a DNS message: {error}") from error
     for section in (response.answer, response.authority, response.additional):
         section[:] = [rrset for rrset in section if rrset.rdclass == dns.rdataclass.IN]
+    if not extended:
+        response.authority[:] = [
+            rrset for rrset in response.authority if rrset.rdtype not in DELEGATION_TYPES
+        ]
     return response
