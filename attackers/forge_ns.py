@@ -1,5 +1,6 @@
 """Points a delegation to the attacker's own name server, or only its glue to the attacker's address."""
 
+import functools
 from collections.abc import Iterable
 from typing import Literal
 
@@ -33,7 +34,8 @@ class ForgeNs(Rewriter):
     """Forges what no signature protects at a zone cut: the NS RRset and glue (RFC 4035 section 2.2).
 
     The server that it leads to answers for the zone and, when that lies above the target, for every zone
-    down to it, each with the next delegation pointing to itself.
+    down to it, each with the next delegation pointing to itself. When it does not lie there, the attacker is
+    after the name servers with names in it: it gives them its own address, and stands in for them, too.
     """
 
     capability = Capability.ON_PATH
@@ -85,24 +87,50 @@ class ForgeNs(Rewriter):
         return {dns.rdatatype.A: ipv4, dns.rdatatype.AAAA: ipv6}.get(rdtype)
 
     def serves(self) -> Iterable[Zone]:
-        """The zones from the forged delegation down to the target, or all that a forged address may be for."""
+        """The zones that the forged delegation leads to, or all that a forged address may be for."""
         for origin, zone in self.scene.zones.items():
             if origin in (dns.name.root, self.scene.own_zone):
                 continue
-            below = self.scene.target_zone.is_subdomain(origin) and origin.is_subdomain(self._zone)
-            if below or self._chosen.forge == "glue":
-                yield Zone(origin, (self._served(rrset, origin) for rrset in zone))
+            if self._chosen.forge == "glue" or self._captures(zone):
+                yield Zone(origin, (self._served(rrset, zone) for rrset in zone))
 
-    def _served(self, rrset: dns.rrset.RRset, origin: dns.name.Name) -> dns.rrset.RRset:
-        """A record of a zone as the attacker's server gives it away."""
+    def _captures(self, zone: Zone) -> bool:
+        """Whether a forged NS RRset brings the resolver to the attacker's server for a zone."""
+        if not self._after_names:
+            return self.scene.target_zone.is_subdomain(zone.origin) and zone.origin.is_subdomain(self._zone)
+        return zone.origin.is_subdomain(self._zone) or any(
+            self.scene.target_zone.is_subdomain(zone.origin)
+            and zone.origin.is_subdomain(above)
+            and any(server.target.is_subdomain(self._zone) for server in servers)
+            for above, servers in self._apexes
+        )
+
+    @property
+    def _after_names(self) -> bool:
+        """Whether the forged zone holds names of servers, and is none of those that lead to the target."""
+        return not self.scene.target_zone.is_subdomain(self._zone)
+
+    @functools.cached_property
+    def _apexes(self) -> list[tuple[dns.name.Name, dns.rrset.RRset]]:
+        """The zones that lead to the target, each with its name servers."""
+        pairs = ((origin, zone.rrset(origin, dns.rdatatype.NS)) for origin, zone in self.scene.zones.items())
+        target = self.scene.target_zone
+        return [(origin, found) for origin, found in pairs if found and target.is_subdomain(origin)]
+
+    def _served(self, rrset: dns.rrset.RRset, zone: Zone) -> dns.rrset.RRset:
+        """A record of a zone as the attacker's server gives it away.
+
+        The zone's own NS RRset is left as it is where a signature over it would no longer hold.
+        """
         chosen = self._chosen
         address = self._own_address(rrset.rdtype)
-        if chosen.forge == "name-servers":
-            towards_target = self.scene.target_zone.is_subdomain(rrset.name) and rrset.name != origin
-            if rrset.rdtype == dns.rdatatype.NS and towards_target:
-                return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", "NS", self.scene.own_name.to_text())
-        elif address is not None and rrset.name in set(self.scene.server_names.values()):
+        forged = chosen.forge == "glue" or (self._after_names and rrset.name.is_subdomain(self._zone))
+        if forged and address is not None and rrset.name in set(self.scene.server_names.values()):
             return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
+        if chosen.forge == "name-servers" and rrset.rdtype == dns.rdatatype.NS:
+            towards_target = self.scene.target_zone.is_subdomain(rrset.name)
+            if towards_target and not (rrset.name == zone.origin and zone.signed):
+                return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", "NS", self.scene.own_name.to_text())
         if chosen.answers == "forged" and address and rrset.name == self.scene.sensitive_name:
             return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
         return rrset

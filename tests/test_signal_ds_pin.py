@@ -140,6 +140,15 @@ def pinned(**options):
     return world(signal={"ds-pin": options}, secure=("target",))
 
 
+def wrongly_pinned(but):
+    """Every zone on the target's server has a pin that is no good, and one has the right one beside it."""
+    key = pinned().services["target"][1].chain[0].public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    right = make_ds(dns.name.from_text(but), spki, 2)
+    records = [f"{but} 3600 DS {right.to_text()}"]
+    return world(signal={"ds-pin": {"keys": "previous"}}, secure=("target",), records=records)
+
+
 class TestPublishing:
     def test_every_zone_on_a_server_gets_its_own_pin(self):
         of = world(signal=("ds-pin",), secure=("target", "ns-zone"))
@@ -240,17 +249,12 @@ class TestResolver:
         assert over(net) == {"dot"}
 
     def test_a_pin_of_one_zone_says_nothing_of_another_on_the_server(self):
-        of = pinned(keys="previous")
-        net, response = self.ask(of, "strict")
+        net, response = self.ask(wrongly_pinned(but="hosted-2.org."), "strict")
         assert response.rcode() == dns.rcode.SERVFAIL
         assert net.ask("hosted-2.org.").answer
 
     def test_a_wrong_pin_does_not_shut_the_server_for_others(self):
-        wrong = make_ds(dns.name.from_text("hosted-2.org."), SPKI, 2)
-        of = world(
-            signal=("ds-pin",), secure=("target",), records=[f"hosted-2.org. 3600 DS {wrong.to_text()}"]
-        )
-        net = network(of, policy("strict"), ["ds-pin"])
+        net = network(wrongly_pinned(but="example.org."), policy("strict"), ["ds-pin"])
         assert net.ask("hosted-2.org.").rcode() == dns.rcode.SERVFAIL
         assert net.ask(SECRET).answer
         assert over(net) == {"dot"}

@@ -8,9 +8,11 @@ from phases import NAME, Walk, facts
 
 from testbed.core.transport import Protection
 from testbed.evidence import Decision
+from testbed.topology import load
 from testbed.verdict.dissect import dissect
+from testbed.verdict.facts import Facts, packed
 from testbed.verdict.messages import Question
-from testbed.verdict.queries import Asked, Trust, downgrades
+from testbed.verdict.queries import Asked, Trust, downgrades, encrypting_share
 
 LEVEL = {"clear": Protection.CLEAR, "encrypted": Protection.ENCRYPTED, "secure": Protection.SECURE}
 SENSITIVE = {"name": 2, "zone": 1}
@@ -159,3 +161,29 @@ def test_only_the_decision_about_the_session_counts(decision, secure):
     trust = Trust(view, reports=True)
     (session,) = view.resolver["target"].sessions
     assert (trust.of_session(session) is Protection.SECURE) is secure
+
+
+@pytest.mark.parametrize(
+    ("offers", "queries", "share"),
+    [
+        (["root-b"], "0 root-b org clear;0 root-b net clear", 100),
+        (["root-b"], "0 root org clear;0 root-b net clear;0 root-c . clear", 33),
+        (["root-b"], "0 root org clear", 0),
+        (["root-b"], "0 target-parent org clear", None),
+        (["target"], "0 root org clear", None),
+        ([], "0 root org clear", None),
+        (["root", *(f"root-{letter}" for letter in "bcdefghijklm")], "0 root org clear", None),
+        (["root-source"], "0 root org clear", None),
+    ],
+)
+def test_the_share_of_servers_that_encrypt_where_some_do(offers, queries, share):
+    assert encrypting_share(Facts.of(load("roots"), offers=offers), asked(queries)) == share
+
+
+@pytest.mark.parametrize("role", ["target", "target-2", "target-3"])
+def test_an_address_tells_the_target_where_its_server_has_nothing_else(role):
+    place = load("multi-ns")
+    address = packed(place.by_role[role].ipv6)
+    for zones in (1, 2):
+        hosted = Facts.of(place, zones_hosted={role: zones})
+        assert hosted.tells_target(address) is (zones == 1)

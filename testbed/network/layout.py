@@ -89,7 +89,8 @@ def lay_out(topology: Topology) -> dict[str, Plan]:
             servers = topology.on_link(link)
             far = [(Plan(server.role, (server.ipv4, server.ipv6)), server.families) for server in servers]
         reached = tuple(address for plan, families in far for address in within(plan.addresses, families))
-        _join(resolver, hop, number, 0, reached)
+        spoken = {family for _, families in far for family in families}
+        _join(resolver, hop, number, 0, reached, tuple(within(resolver.addresses, spoken)))
         for position, (plan, families) in enumerate(far, start=1):
             plans[plan.name] = plan
             through, back = (tuple(within(end.addresses, families)) for end in (resolver, plan))
@@ -98,14 +99,14 @@ def lay_out(topology: Topology) -> dict[str, Plan]:
 
 
 def _join(
-    host: Plan, hop: Plan, link: int, position: int, through: tuple[str, ...], back: tuple[str, ...] = ()
+    host: Plan, hop: Plan, link: int, position: int, through: tuple[str, ...], back: tuple[str, ...]
 ) -> None:
     """Plan a veth pair. ``through`` is what the host reaches by it, ``back`` what the hop does."""
     host_mac, hop_mac = (f"02:00:00:{link:02x}:{position:02x}:{side:02x}" for side in (1, 2))
     host_end = _interface_name(hop, host, link)
     hop_end = _interface_name(host, hop, position)
     host.ends.append(End(host_end, host_mac, hop.name, hop_end, hop_mac, through))
-    hop.ends.append(End(hop_end, hop_mac, host.name, host_end, host_mac, back or host.addresses))
+    hop.ends.append(End(hop_end, hop_mac, host.name, host_end, host_mac, back))
 
 
 def _interface_name(towards: Plan, on: Plan, number: int) -> str:

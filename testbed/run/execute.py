@@ -15,6 +15,7 @@ from testbed.run.stage import Stage
 from testbed.scenario.cell import Cell
 from testbed.verdict.judge import judge
 from testbed.world.build import World, build
+from testbed.world.changes import changes
 
 REMEMBERED_BASELINES = 64
 
@@ -49,7 +50,8 @@ class Runner:
         folder = baseline.folder
         if attack is not None and self._keeper is not None:
             folder = self._keeper.keep(cell.id, attack, judgement.comments)
-        run = _record(cell, last, judgement.outcome, judgement.baseline, folder)
+        outcome = judgement.outcome.model_copy(update=_changes(cell, self._seed))
+        run = _record(cell, last, outcome, judgement.baseline, folder)
         run = run.model_copy(
             update={
                 "ladder": judgement.ladder,
@@ -74,6 +76,15 @@ class Runner:
             if len(self._baselines) > REMEMBERED_BASELINES:
                 self._baselines.popitem(last=False)
         return held
+
+
+def _changes(cell: Cell, seed: int) -> dict[str, int]:
+    """What operators had to change for the rollout that a scenario is about, as fields of its outcome."""
+    scenario = cell.scenario
+    if not scenario.rollout:
+        return {}
+    made = changes(cell.topology, scenario.world, scenario.rollout, seed)
+    return {"changed_rrsets": made.rrsets, "changed_zones": made.zones}
 
 
 def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome, folder: str | None) -> Run:

@@ -24,9 +24,18 @@ from testbed.evidence import (
 )
 from testbed.onpath.link import AttackedLink
 from testbed.run.cast import Placed, attackers, by_link, configuration
+from testbed.run.services import Services
 from testbed.run.stage import Stage
 from testbed.scenario.cell import Cell
-from testbed.scenario.steps import AdvanceStep, FlushStep, QueryStep, RestartStep, WaitIdleStep
+from testbed.scenario.steps import (
+    AdvanceStep,
+    BreakStep,
+    FlushStep,
+    MendStep,
+    QueryStep,
+    RestartStep,
+    WaitIdleStep,
+)
 from testbed.scenario.values import Question
 from testbed.transports import tcp, udp
 from testbed.world.build import World
@@ -55,7 +64,7 @@ class Phase:
         stage, world = self._stage, self._world
         stage.begin()
         serves = [zone for one in self._placed for zone in one.attacker.serves()]
-        listeners = stage.servers(world, serves, self._secrets)
+        services = stage.servers(world, serves, self._secrets)
         resolver_rng = random.Random(f"{self._seed} resolver")
         resolver = stage.resolver(configuration(self._cell, world), resolver_rng, self._secrets)
         links = by_link(self._placed)
@@ -64,7 +73,7 @@ class Phase:
             resolver.start()
             for number in range(len(self._cell.scenario.steps)):
                 self._switch(attacked, links, number)
-                await self._step(resolver, number)
+                await self._step(resolver, services, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
@@ -73,8 +82,7 @@ class Phase:
             for attacked_link in attacked.values():
                 attacked_link.close()
             resolver.stop()
-            for listener in listeners:
-                listener.close()
+            services.close()
             await stage.loop.quiesce()
         return PhaseEvidence(
             captures=captures,
@@ -90,7 +98,7 @@ class Phase:
         for link, attacked_link in attacked.items():
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
 
-    async def _step(self, resolver: ReferenceResolver, number: int) -> None:
+    async def _step(self, resolver: ReferenceResolver, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:
             case QueryStep() as step:
                 await self._query(step.question, number)
@@ -102,6 +110,10 @@ class Phase:
                 resolver.flush()
             case WaitIdleStep():
                 await resolver.wait_idle()
+            case BreakStep() as step:
+                services.interrupt(step.role)
+            case MendStep() as step:
+                services.resume(step.role)
 
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""

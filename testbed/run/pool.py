@@ -6,8 +6,8 @@ import json
 import os
 import selectors
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,14 @@ Batch = list[Cell]
 
 @dataclass
 class _Seat:
-    """A place for a worker: the worker, what it was told to run, and what it has said of it so far."""
+    """A place for a worker: the worker, what it was told to run, and what it has said of it so far.
+
+    ``topology`` is the one whose network it has.
+    """
 
     number: int
     worker: sandbox.Worker
+    topology: str = ""
     waiting: deque[Cell] = field(default_factory=deque)
     unread: bytes = b""
     heard: float = 0.0
@@ -57,7 +61,7 @@ class Pool:
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Run]:
         """Run cells; records come as they are finished, those of one file and baseline in order."""
-        batches = deque(_batches(cells))
+        batches = _batches(cells)
         self._staff(min(self._jobs, len(batches)))
         for seat in self._seats:
             self._give(seat, batches)
@@ -89,11 +93,13 @@ class Pool:
         assert seat.worker.stdout is not None
         self._selector.register(seat.worker.stdout, selectors.EVENT_READ, seat)
 
-    def _give(self, seat: _Seat, batches: deque[Batch]) -> None:
+    def _give(self, seat: _Seat, batches: list[Batch]) -> None:
         """Give a worker the next batch, if there is one."""
         if not batches:
             return
-        batch = batches.popleft()
+        taken = {other.topology for other in self._seats if other is not seat}
+        batch = batches.pop(following(batches, seat.topology, taken))
+        seat.topology = batch[0].scenario.topology
         seat.waiting.extend(batch)
         order = {"path": str(batch[0].path.resolve()), "ids": [cell.id for cell in batch]}
         assert seat.worker.stdin is not None
@@ -130,12 +136,12 @@ class Pool:
         unfinished = list(seat.waiting)
         seat.waiting.clear()
         seat.unread = b""
-        seat.worker = self._seat(seat.number).worker
+        seat.worker, seat.topology = self._seat(seat.number).worker, ""
         seat.worker.wait_ready()
         self._watch(seat)
         if unfinished:
             yield _given_up(unfinished[0], f"the worker ended with status {status}")
-            self._give(seat, deque([unfinished[1:]] if unfinished[1:] else []))
+            self._give(seat, [unfinished[1:]] if unfinished[1:] else [])
 
 
 def _batches(cells: Iterable[Cell]) -> list[Batch]:
@@ -144,6 +150,21 @@ def _batches(cells: Iterable[Cell]) -> list[Batch]:
     for cell in cells:
         batches.setdefault((cell.path, cell.baseline_key), []).append(cell)
     return sorted(batches.values(), key=len, reverse=True)
+
+
+def following(batches: Sequence[Batch], topology: str, taken: Collection[str]) -> int:
+    """Which batch a worker gets next: the first of the topology that it has the network of.
+
+    If there is none, the first of the topology with the most work left among those that no other worker
+    has taken; only in the end do several work on the same.
+    """
+    work: Counter[str] = Counter()
+    for batch in batches:
+        work[batch[0].scenario.topology] += len(batch)
+    if topology not in work:
+        free = [name for name in work if name not in taken]
+        topology = max(free or work, key=work.__getitem__)
+    return next(index for index, batch in enumerate(batches) if batch[0].scenario.topology == topology)
 
 
 def _given_up(cell: Cell, reason: str) -> Run:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.state import Configuration
-from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.engines.reference import ReferenceResolver
 from testbed.evidence import TlsSecret
@@ -16,9 +14,9 @@ from testbed.network.fabric import Network
 from testbed.network.loop import VirtualLoop
 from testbed.onpath.link import AttackedLink
 from testbed.run.cast import Placed
+from testbed.run.services import Services, sink
 from testbed.topology import CLIENT, RESOLVER, Topology
-from testbed.transports import Handler, Listener, dot, tcp, udp
-from testbed.world.build import EVIL, World
+from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 ATTACKER = "attacker"
@@ -50,29 +48,9 @@ class Stage:
         """Unix time in the world of the current phase."""
         return EPOCH + self.loop.time() - self._began
 
-    def servers(self, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]) -> list[Listener]:
+    def servers(self, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]) -> Services:
         """Start all authoritative servers of a world; the attacker's own serves further zones."""
-        listeners: list[Listener] = []
-        extra = tuple(evil_zones)
-        for server in self.topology.servers:
-            logic = world.authoritative(server.role, extra if server.role == EVIL else ())
-            listeners += self._serve(server.role, world, _handler(logic), secrets)
-        return listeners
-
-    def _serve(
-        self, role: str, world: World, handler: Handler, secrets: list[TlsSecret]
-    ) -> Iterable[Listener]:
-        host = self.network.hosts[role]
-        offers, credential = world.services.get(role, ((), None))
-        for address in self.topology.by_role[role].addresses:
-            yield udp.serve(host, address, Transport.UDP.port, handler)
-            yield tcp.serve(host, address, Transport.TCP.port, handler)
-            for transport, port in offers:
-                assert transport is Transport.DOT
-                assert credential is not None
-                yield dot.serve(
-                    host, address, port, handler, credential=credential, secrets=_sink(secrets, role)
-                )
+        return Services(self.network, world, evil_zones, secrets)
 
     def resolver(
         self, configuration: Configuration, rng: random.Random, secrets: list[TlsSecret]
@@ -84,7 +62,7 @@ class Stage:
             configuration,
             self.clock,
             rng,
-            _sink(secrets, RESOLVER),
+            sink(secrets, RESOLVER),
         )
 
     def attacked_links(
@@ -97,7 +75,7 @@ class Stage:
                 [one.attacker for one in attackers],
                 self._role_at,
                 world.forged_credential,
-                _sink(secrets, ATTACKER),
+                sink(secrets, ATTACKER),
             )
             for link, attackers in placed.items()
         }
@@ -105,11 +83,3 @@ class Stage:
     def _role_at(self, address: str) -> str:
         server = self.topology.at(address)
         return server.role if server is not None else CLIENT
-
-
-def _handler(logic: Authoritative) -> Handler:
-    return lambda wire, transport, _peer: logic.respond_wire(wire, transport)
-
-
-def _sink(secrets: list[TlsSecret], holder: str) -> Callable[[str], None]:
-    return lambda line: secrets.append(TlsSecret(line, holder))

@@ -11,7 +11,7 @@ from testbed.core.transport import Transport
 from testbed.record import SECRETS
 from testbed.scenario.errors import listed, unknown
 from testbed.scenario.parts import as_list
-from testbed.scenario.steps import AttackStep, QueryStep
+from testbed.scenario.steps import AttackStep, BreakStep, MendStep, QueryStep
 
 if TYPE_CHECKING:
     from testbed.scenario.attackers import Attack
@@ -105,6 +105,8 @@ def attack(attack: Attack) -> Iterator[Problem]:
 def scenario(scenario: Scenario) -> Iterator[Problem]:
     """Parts that do not fit together."""
     yield from _steps(scenario)
+    yield from _breakdowns(scenario)
+    yield from _rollout(scenario)
     yield from _transports(scenario)
 
 
@@ -137,6 +139,35 @@ def _steps(scenario: Scenario) -> Iterator[Problem]:
             if not isinstance(step, AttackStep)
         ):
             yield ("attack", index), f"{attack.attacker} is never active; switch it on in some step"
+
+
+def _rollout(scenario: Scenario) -> Iterator[Problem]:
+    """Servers that are to begin with an encryption which they never have, and counts of nothing."""
+    secure = scenario.world.secure
+    for number, role in enumerate(scenario.rollout):
+        if role not in secure:
+            yield ("rollout", number), unknown("role", role, secure, " among those that offer encryption")
+    for field in ("expect", "claimed"):
+        for number, rule in enumerate(getattr(scenario, field)):
+            for name in ("changed_rrsets", "changed_zones"):
+                if getattr(rule, name) and not scenario.rollout:
+                    yield (field, number, name), "nothing is counted without a `rollout`; say of which roles"
+
+
+def _breakdowns(scenario: Scenario) -> Iterator[Problem]:
+    """Servers whose encryption breaks although they have none, or is mended although nothing broke."""
+    broken: set[str] = set()
+    secure = scenario.world.secure
+    for number, step in enumerate(scenario.steps):
+        if isinstance(step, BreakStep):
+            if step.role not in secure:
+                message = unknown("role", step.role, secure, " among those that offer encryption")
+                yield ("steps", number, "break"), message
+            broken.add(step.role)
+        elif isinstance(step, MendStep):
+            if step.role not in broken:
+                yield ("steps", number, "mend"), f"nothing of {step.role} is broken; break it before"
+            broken.discard(step.role)
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

@@ -39,6 +39,7 @@ def describe(cells: Sequence[Cell]) -> Iterator[str]:
         ("Resolver", _resolver(scenario.resolver)),
         ("Attack", _attack(scenario.attack)),
         ("Steps", _steps(first)),
+        ("Rollout", _rollout(first)),
         ("Expected", _expected(first)),
         ("Matrix", _matrix(cells)),
     ):
@@ -102,6 +103,12 @@ def _attack(attacks: Sequence[Attack]) -> Iterator[str]:
 def _steps(cell: Cell) -> Iterator[str]:
     for number, step in enumerate(cell.scenario.steps):
         yield f"{number}  {_sentence(step)}"
+
+
+def _rollout(cell: Cell) -> Iterator[str]:
+    if cell.scenario.rollout:
+        roles = ", ".join(cell.scenario.rollout)
+        yield f"Counted is what has to change in zones when these begin to offer encryption: {roles}."
 
 
 def _sentence(step: Step) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, StrictBool, WithJsonSchema, model_validator
 
 from testbed.record import SECRETS, Counts, Outcome, Secret
 from testbed.scenario.checks import contradictions
 from testbed.scenario.errors import listed
-from testbed.scenario.parts import Part, as_list, problems
+from testbed.scenario.parts import Part, as_list, described, problems
 
 ExpectedVerdict = Literal["hijack", "leak", "downgrade", "denial", "safe", "inconclusive"]
 """Every verdict that a run can come to; one that was skipped comes to none."""
@@ -38,12 +39,30 @@ Flags = Annotated[
 ]
 
 
+_RANGE = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,8})")
+
+
+def _number(value: Any) -> Any:
+    """A number, or from a text like 5-20 all from the first to the last."""
+    if isinstance(value, range):
+        return value
+    if isinstance(value, str) and (ends := _RANGE.fullmatch(value)):
+        first, last = map(int, ends.groups())
+        if first < last:
+            return range(first, last + 1)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"{described(value)} is neither a whole number nor a range like 5-20")
+
+
+_NUMBER = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}]}
 Numbers = Annotated[
-    tuple[Annotated[StrictInt, Field(ge=0)], ...],
+    tuple[Annotated[int | range, PlainValidator(_number)], ...],
     Field(min_length=1),
     BeforeValidator(as_list),
-    _one_or_more({"type": "integer", "minimum": 0}),
+    _one_or_more(_NUMBER),
 ]
+"""Numbers and ranges of numbers; any of them will do."""
 
 
 class PhaseExpectation(Part):
@@ -62,6 +81,13 @@ class PhaseExpectation(Part):
     queries: Numbers = Field((), description="How many queries the resolver sends until the last answer.")
     round_trips: Numbers = Field((), description="How often the resolver waits until the last answer.")
     handshakes: Numbers = Field((), description="How many TLS and QUIC handshakes there are until then.")
+    encrypting_share: Numbers = Field(
+        (),
+        description="Where some servers of a zone encrypt and others do not: per cent of the queries to them "
+        "that go to those that do.",
+    )
+    changed_rrsets: Numbers = Field((), description="How many RRsets have to change for the `rollout`.")
+    changed_zones: Numbers = Field((), description="In how many zones these are.")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -87,7 +113,7 @@ class PhaseExpectation(Part):
         return tuple(
             f"{name}: expected {allowed_text(allowed)}, got {allowed_text((got,))}"
             for name, allowed in wanted.items()
-            if (got := _outcome_of(outcome, name)) not in allowed
+            if not _allows(allowed, got := _outcome_of(outcome, name))
         )
 
     def __str__(self) -> str:
@@ -138,6 +164,14 @@ def _outcome_of(outcome: Outcome, field: str) -> Any:
     return getattr(outcome.counts if field in Counts.model_fields else outcome, field)
 
 
+def _allows(allowed: tuple[Any, ...], got: Any) -> bool:
+    return any(got in item if isinstance(item, range) else got == item for item in allowed)
+
+
 def allowed_text(allowed: tuple[Any, ...]) -> str:
     """Allowed values as a file would give them: "leak or downgrade"."""
-    return listed((str(value).lower() for value in allowed), "or")
+    return listed(map(_text, allowed), "or")
+
+
+def _text(value: Any) -> str:
+    return f"{value.start}-{value.stop - 1}" if isinstance(value, range) else str(value).lower()

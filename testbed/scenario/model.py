@@ -10,7 +10,15 @@ import re
 from typing import Annotated, Any, Self
 
 import dns.rdatatype
-from pydantic import Field, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from testbed import topology as topologies
 from testbed.scenario import checks
@@ -18,11 +26,18 @@ from testbed.scenario.attackers import Attack
 from testbed.scenario.context import DEFAULT_TOPOLOGY
 from testbed.scenario.errors import quoted, unknown
 from testbed.scenario.expectation import Rules
-from testbed.scenario.parts import Part, problems
+from testbed.scenario.parts import Part, as_list, problems
 from testbed.scenario.resolver import Resolver
 from testbed.scenario.steps import AttackStep, QueryStep, Step, Steps
 from testbed.scenario.values import Question
 from testbed.scenario.world import World
+
+Roles = Annotated[
+    tuple[StrictStr, ...],
+    BeforeValidator(as_list),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""A role alone stands for a list of one."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*", re.ASCII)
 MAX_ID = 160
@@ -52,6 +67,11 @@ class Scenario(Part):
         default_factory=_default_steps,
         min_length=1,
         description="What happens, in order. Default: one query for the address of the sensitive name.",
+    )
+    rollout: Roles = Field(
+        (),
+        description="Roles whose servers' encryption is looked at as a change: counted is what operators "
+        "have to change in zones for it, compared with the same servers in clear only.",
     )
     expect: Rules = Field(
         (), description="The expected outcome: one mapping, or rules of which the first fits."

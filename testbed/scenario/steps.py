@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, StrictStr, WithJsonSchema
 
 from testbed.scenario.errors import listed, quoted, unknown
 from testbed.scenario.parts import Part, described
@@ -107,7 +107,25 @@ class WaitIdleStep(Part):
         return "nothing happens until all is quiet"
 
 
-Step = QueryStep | AdvanceStep | AttackStep | RestartStep | FlushStep | WaitIdleStep
+class BreakStep(Part):
+    """The encryption of a server breaks down: open sessions are reset, connections refused. Do53 goes on."""
+
+    role: StrictStr = Field(alias="break", description="The role whose server can be reached in clear only.")
+
+    def __str__(self) -> str:
+        return f"the encrypted services of {self.role} break down"
+
+
+class MendStep(Part):
+    """The encryption of a server works again."""
+
+    role: StrictStr = Field(alias="mend", description="The role whose server offers encryption again.")
+
+    def __str__(self) -> str:
+        return f"the encrypted services of {self.role} work again"
+
+
+Step = QueryStep | AdvanceStep | AttackStep | RestartStep | FlushStep | WaitIdleStep | BreakStep | MendStep
 
 STEPS: dict[str, type[Step]] = {
     "query": QueryStep,
@@ -116,6 +134,8 @@ STEPS: dict[str, type[Step]] = {
     "restart": RestartStep,
     "flush": FlushStep,
     "wait-idle": WaitIdleStep,
+    "break": BreakStep,
+    "mend": MendStep,
 }
 """Each kind of step by the key that says so."""
 

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 import dns.name
 
-from testbed.topology import TARGET, Topology
+from testbed.topology import MIRROR, TARGET, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Facts:
 
     ``places`` is keyed by address, in text form. ``offers`` are the roles whose servers offer ADoX;
     ``attacked_links`` those links that the attacker sits on, ``attacker_roles`` the roles whose servers it
-    runs. ``passive`` says that nothing but listening is done.
+    runs. ``passive`` says that nothing but listening is done. ``sharing`` are roles whose servers serve the
+    same zone, for each zone that has several.
     """
 
     target_zone: dns.name.Name
@@ -42,6 +43,7 @@ class Facts:
     attacked_links: frozenset[str] = frozenset()
     attacker_roles: frozenset[str] = frozenset()
     passive: bool = False
+    sharing: tuple[frozenset[str], ...] = ()
     by_address: dict[bytes, Place] = field(init=False, repr=False, compare=False)
     """The places by packed address."""
 
@@ -80,6 +82,7 @@ class Facts:
             attacked_links=frozenset(attacked_links),
             attacker_roles=frozenset(attacker_roles),
             passive=passive,
+            sharing=_sharing(topology),
         )
 
     @cached_property
@@ -97,10 +100,23 @@ class Facts:
         place = self.by_address.get(address)
         return place.role if place is not None else text(address)
 
+    @cached_property
+    def target_roles(self) -> frozenset[str]:
+        """The roles whose servers are authoritative for the target zone."""
+        return next((roles for roles in self.sharing if TARGET in roles), frozenset((TARGET,)))
+
     def tells_target(self, address: bytes) -> bool:
         """Whether traffic to an address can only be about the target zone."""
         place = self.by_address.get(address)
-        return place is not None and place.role == TARGET and place.zones == 1
+        return place is not None and place.role in self.target_roles and place.zones == 1
+
+
+def _sharing(topology: Topology) -> tuple[frozenset[str], ...]:
+    roles: dict[dns.name.Name, set[str]] = {}
+    for server in topology.servers:
+        if server.link != MIRROR:
+            roles.setdefault(server.zone, set()).add(server.role)
+    return tuple(frozenset(group) for group in roles.values() if len(group) > 1)
 
 
 @lru_cache(maxsize=1024)

@@ -82,7 +82,7 @@ def judge(
     decisions = [decision for view in views for decision in view.evidence.decisions]
     reports = any(queries.says_identity(decision) for decision in decisions)
     before = _examine(facts, views[0], names, eyes, reports, None)
-    at_rest = _baseline_outcome(before)
+    at_rest = _baseline_outcome(facts, before)
     if attack is None:
         crossings = ladder(facts, before.view, names, eyes, before.trust)
         return Judgement(at_rest, at_rest, crossings, {})
@@ -111,7 +111,7 @@ def _examine(
     )
 
 
-def _baseline_outcome(phase: _Phase) -> Outcome:
+def _baseline_outcome(facts: Facts, phase: _Phase) -> Outcome:
     results = phase.evidence.client
     hijack = any(answers.untrue(result) for result in results)
     denial = not all(answers.answered(result) for result in results)
@@ -123,6 +123,7 @@ def _baseline_outcome(phase: _Phase) -> Outcome:
         hijack=hijack,
         denial=denial,
         detected=answers.detected((), results, (), answers.alarms(phase.evidence.decisions)),
+        encrypting_share=queries.encrypting_share(facts, phase.asked),
         exposures=phase.exposures,
         counts=count(phase.view),
         answer=tuple(answers.text(result) for result in results),
@@ -154,6 +155,7 @@ def _attack_outcome(facts: Facts, before: _Phase, now: _Phase, downgrade: bool) 
         ),
         fired=fired,
         acted=sum(report.acted for report in attack.attackers),
+        encrypting_share=queries.encrypting_share(facts, now.asked),
         exposures=now.exposures,
         counts=count(now.view),
         answer=tuple(answers.text(result) for result in attack.client),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from testbed.core.transport import Protection
@@ -97,6 +97,16 @@ def asked(facts: Facts, view: PhaseView, names: SecretNames, trust: Trust) -> li
         for message in side.messages
         if is_query(message)
     ]
+
+
+def encrypting_share(facts: Facts, asked: Iterable[Asked]) -> int | None:
+    """Per cent of queries that went to servers that encrypt, of those to zones that have both kinds.
+
+    None when no query went to such a zone.
+    """
+    mixed = [roles for roles in facts.sharing if roles & facts.offers and roles - facts.offers]
+    chosen = [query.role in facts.offers for query in asked if any(query.role in roles for roles in mixed)]
+    return round(100 * sum(chosen) / len(chosen)) if chosen else None
 
 
 def is_query(message: Message) -> bool:

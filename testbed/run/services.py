@@ -1,0 +1,85 @@
+"""The authoritative servers of a world, as sockets on the hosts of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from testbed import transports
+from testbed.core.authoritative import Authoritative
+from testbed.core.transport import Transport
+from testbed.core.zone import Zone
+from testbed.evidence import TlsSecret
+from testbed.network.fabric import Network
+from testbed.topology import EVIL
+from testbed.transports import Handler, Listener
+from testbed.world.build import World
+
+
+class Services:
+    """All servers, from when this is made until ``close``.
+
+    ``evil_zones`` are further zones that the attacker's own server serves; ``secrets`` takes the secrets of
+    all TLS sessions, as the servers have them.
+    """
+
+    def __init__(
+        self, network: Network, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]
+    ) -> None:
+        self._network = network
+        self._world = world
+        self._secrets = secrets
+        extra = tuple(evil_zones)
+        self._handlers = {
+            server.role: _handler(world.authoritative(server.role, extra if server.role == EVIL else ()))
+            for server in world.topology.servers
+        }
+        self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
+        self._encrypted = {role: list(self._serve_encrypted(role)) for role in self._handlers}
+
+    def interrupt(self, role: str) -> None:
+        """End the encrypted services of a role's server: sessions are reset, connections refused."""
+        _close(self._encrypted[role])
+
+    def resume(self, role: str) -> None:
+        """Start the encrypted services of a role's server again."""
+        self.interrupt(role)
+        self._encrypted[role] = list(self._serve_encrypted(role))
+
+    def close(self) -> None:
+        """End everything."""
+        for listeners in (self._clear, *self._encrypted.values()):
+            _close(listeners)
+
+    def _serve_clear(self, role: str) -> Iterator[Listener]:
+        for address in self._world.topology.by_role[role].addresses:
+            for transport in (Transport.UDP, Transport.TCP):
+                serve = transports.load(transport).serve
+                yield serve(self._network.hosts[role], address, transport.port, self._handlers[role])
+
+    def _serve_encrypted(self, role: str) -> Iterator[Listener]:
+        offers, credential = self._world.services.get(role, ((), None))
+        for address in self._world.topology.by_role[role].addresses:
+            for transport, port in offers:
+                yield transports.load(transport).serve(
+                    self._network.hosts[role],
+                    address,
+                    port,
+                    self._handlers[role],
+                    credential=credential,
+                    secrets=sink(self._secrets, role),
+                )
+
+
+def sink(secrets: list[TlsSecret], holder: str) -> Callable[[str], None]:
+    """Something that takes key log lines and notes who holds them."""
+    return lambda line: secrets.append(TlsSecret(line, holder))
+
+
+def _close(listeners: list[Listener]) -> None:
+    for listener in listeners:
+        listener.close()
+    listeners.clear()
+
+
+def _handler(logic: Authoritative) -> Handler:
+    return lambda wire, transport, _peer: logic.respond_wire(wire, transport)
