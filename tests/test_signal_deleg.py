@@ -15,7 +15,8 @@ import dns.rrset
 import pytest
 from worlds import ALL_SIGNED, attacker, network, policy, world
 
-from testbed.attack.api import Drop, Replace, Rewriter, RewriterParameters
+from testbed.attack.api import Attacker, Drop, Replace, Rewriter, RewriterParameters
+from testbed.attack.api import Parameters as NoParameters
 from testbed.core import message
 from testbed.core.deleg import DE_FLAG, DELEG, DELEGPARAM, Key, Record, read
 from testbed.run.cast import scene
@@ -147,6 +148,20 @@ def test_a_server_that_is_known_by_its_address_keeps_its_session():
     assert len([event for event in net.trace if event.kind == "handshake"]) == 2
 
 
+@pytest.mark.parametrize(("certificate", "answered"), [("address", True), ("valid", False)])
+def test_a_server_without_name_and_pin_needs_a_certificate_for_its_address(certificate, answered):
+    of = deployed(("root",), {"root": {}, "target": {"certificate": certificate}})
+    record = Record(addresses=("198.51.100.6",), alpn=("dot",)).rdata()
+    listening = Listen(scene(of, "target", random.Random(0)), NoParameters())
+    listening.heard = []
+    links = {**with_records(of, record), "target": [listening]}
+    net = resolver(of, policy(credentials=("webpki-name", "webpki-address")), links)
+    response = net.ask(SECRET)
+    assert (response.rcode() == dns.rcode.NOERROR) is answered
+    assert over(net, "target") == ({"dot"} if answered else set())
+    assert set(listening.heard) == {None}
+
+
 def test_addresses_in_the_delegation_need_no_lookup():
     net = resolver(deployed(form="addresses"))
     net.ask(SECRET)
@@ -226,6 +241,27 @@ class Given(Rewriter):
                 message.authority[index] = dns.rrset.from_rdata_list(rrset.name, 60, found)
                 return Replace(message)
         return None
+
+
+class Beside(Rewriter):
+    """Puts what a test wants in front of a referral to the target zone, and leaves the rest."""
+
+    rrset: dns.rrset.RRset
+
+    def response(self, response):
+        if not any(rrset.name == TARGET for rrset in response.message.authority):
+            return None
+        response.message.authority.insert(0, self.rrset)
+        return Replace(response.message)
+
+
+class Listen(Attacker):
+    """Notes the server names in ClientHellos."""
+
+    heard: list[str | None]
+
+    def handshake(self, handshake):
+        self.heard.append(handshake.sni)
 
 
 class DropParams(Rewriter):
@@ -424,12 +460,27 @@ def test_forged_records_lead_astray_in_unsigned_zones_only(transports, answers):
             assert rdatas(response) == {"198.51.100.66" if answers == "forged" else "203.0.113.99"}
 
 
-def test_forged_records_do_not_impress_who_does_not_look_for_deleg():
+def beside(of, rdata):
+    added = placed(Beside, of, "target-parent")
+    added.rrset = dns.rrset.from_rdata(TARGET, 60, rdata)
+    return {"target-parent": [added]}
+
+
+EVIL = dns.name.from_text("ns.evil-dns.net.")
+
+
+def test_deleg_does_not_impress_who_does_not_look_for_it():
     of = deployed(("root",))
-    forger = attacker(of, "inject-deleg", "target-parent")
-    net = network(of, policy("opportunistic"), ["none"], {"target-parent": [forger]})
-    net.ask(SECRET)
-    assert forger.matches
+    net = network(of, policy("opportunistic"), ["none"], beside(of, Record(names=(EVIL,)).rdata()))
+    assert rdatas(net.ask(SECRET)) == {"203.0.113.99"}
+    assert not asked(net, "evil")
+
+
+def test_ns_records_beside_deleg_do_not_count():
+    of = deployed(("root",))
+    net = resolver(of, attackers=beside(of, dns.rdata.from_text("IN", "NS", EVIL.to_text())))
+    assert rdatas(net.ask(SECRET)) == {"203.0.113.99"}
+    assert over(net, "target") == {"dot"}
     assert not asked(net, "evil")
 
 

@@ -69,7 +69,6 @@ class Deleg(DelegBase):
             source.standing,
             source.until,
             tlsa=record.tlsa,
-            credentials=("webpki-address",) if record.addresses and not record.tlsa else None,
             zone=referral.zone,
         )
 
