@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from testbed.measures import MEASURES, Finding
+from testbed.record import Verdict
 from testbed.reference import VERDICT, Entry
 
 DATA = Path(__file__).with_suffix(".yaml")
@@ -157,21 +158,23 @@ def _values(items: Sequence[Evidence]) -> dict[str, list[str]]:
     return found
 
 
-def outcomes(items: Sequence[Evidence]) -> Iterator[tuple[str, list[Evidence]]]:
-    """Runs by what they came to, as a text: "leak of the name, downgrade"."""
-    grouped: dict[str, list[Evidence]] = defaultdict(list)
+def outcomes(items: Sequence[Evidence], whys: Mapping[str, str]) -> Iterator[tuple[str, str, list[Evidence]]]:
+    """Runs by what they came to, as a text: "leak of the name, downgrade", and why, if ``whys`` has it."""
+    grouped: dict[tuple[str, str], list[Evidence]] = defaultdict(list)
     for item in items:
-        grouped[outcome(item.entry)].append(item)
-    yield from grouped.items()
+        grouped[outcome(item.entry), whys.get(item.id, "")].append(item)
+    for (text, why), members in grouped.items():
+        yield text, why, members
 
 
 def outcome(entry: Entry) -> str:
     """What a run came to, in words."""
     words = [entry[VERDICT]]
-    if "leak" in entry:
-        words[0] = f"leak of the {entry['leak']}" if words[0] == "leak" else words[0]
-        if words[0] != f"leak of the {entry['leak']}":
-            words.append(f"leak of the {entry['leak']}")
+    secret, rest = entry.get("leak"), entry.get("at-rest")
+    if secret is not None and entry[VERDICT] == Verdict.LEAK:
+        words = [f"leak of the {secret}"]
+    elif secret is not None:
+        words.append(f"the {secret} exposed at rest" if secret == rest else f"leak of the {secret}")
     words += [flag for flag in ("downgrade", "denial", "detected") if flag in entry and flag != words[0]]
     return ", ".join(words)
 

@@ -14,7 +14,7 @@ What is left out, and why:
 - Where every server encrypts, all or no zone is signed, and links are attacked one at a time: what could be
   altered on a link is inside TLS.
 - *always* sends no query in clear, and where only the target encrypts it gets no answers at all. It is run
-  where every server encrypts.
+  where every server encrypts; there, too, it needs a signal that it has before the first query.
 - DoT only. Credentials are those that the named policies accept.
 - Three links at once, off-path attackers, and the links to mirror and evil: scenario files have these.
 """
@@ -42,10 +42,11 @@ LETTERS = dict(zip(EVERY, "RPQZT", strict=True))
 
 SINGLES = tuple((link,) for link in EVERY)
 PAIRS = tuple(itertools.combinations(EVERY, 2))
+BOTH = (*SINGLES, *PAIRS)
 LISTENS, STRIPS, LEADS = "listens", "strips", "leads"
 GROUPS: Mapping[str, Sequence[tuple[str, ...]]] = {
     LISTENS: SINGLES,
-    STRIPS: (*SINGLES, *PAIRS),
+    STRIPS: BOTH,
     LEADS: SINGLES,
 }
 """The columns: what the attacker does, and where."""
@@ -62,10 +63,31 @@ SIGNED: Mapping[str, tuple[str, ...]] = {
 """Which zones are signed, by role."""
 
 TARGET_ONLY, EVERY_SERVER = "target-encrypts", "all-encrypt"
-POLICIES: Mapping[str, tuple[str, ...]] = {
-    TARGET_ONLY: ("opportunistic", "strict", "committed"),
-    EVERY_SERVER: ("opportunistic", "strict", "committed", "always"),
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the matrix in which every combination is run."""
+
+    deployment: str
+    signed: tuple[str, ...]
+    policies: tuple[str, ...]
+    places: Mapping[str, Sequence[tuple[str, ...]]]
+
+
+WHOLE = (
+    Part(
+        TARGET_ONLY, tuple(SIGNED), ("opportunistic", "strict", "committed"), {STRIPS: BOTH, LEADS: SINGLES}
+    ),
+    Part(
+        EVERY_SERVER,
+        (ALL_SIGNED, NONE_SIGNED),
+        ("opportunistic", "strict", "committed", "always"),
+        {STRIPS: SINGLES, LEADS: SINGLES},
+    ),
+)
+SAMPLE = (Part(TARGET_ONLY, (ALL_SIGNED, NONE_SIGNED), ("strict",), {STRIPS: SINGLES, LEADS: SINGLES}),)
+"""A twentieth of the whole, with something of everything in it."""
 
 _CONTACT = (
     {"query": "www.example.org A"},
@@ -86,7 +108,7 @@ HEADER = """\
 # leads    an attacker that also has a server of its own, and leads the resolver to it
 # links    R root, P target-parent, Q ns-parent, Z ns-zone, T target, and pairs of them
 # cells    H hijack, N leak of the name, Z leak of the zone, V downgrade, D denial, . safe; v also downgraded
-#          - there was nothing that this attacker could do; ? inconclusive
+#          - nothing that this attacker could do; x no answer without an attack either; ? inconclusive
 """
 
 _CODES = {
@@ -98,9 +120,7 @@ _CODES = {
     Verdict.SKIPPED: "?",
 }
 _SECRETS = {"none": ".", "zone": "Z", "name": "N"}
-_IDLE = "the attack never fired"
-LOST = frozenset("HNZV")
-"""First letters of cells in which the attacker got something."""
+_IDLE, _NO_SERVICE = "the attack never fired", "the baseline failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +132,17 @@ class Place:
     links: tuple[str, ...]
 
 
-def scenarios(mechanisms: Iterable[Mechanism]) -> Iterator[dict[str, Any]]:
+def scenarios(mechanisms: Iterable[Mechanism], parts: Iterable[Part] = WHOLE) -> Iterator[dict[str, Any]]:
     """The scenario files that the matrix consists of."""
-    for mechanism in mechanisms:
-        for deployment, signed in itertools.product(POLICIES, SIGNED):
-            if deployment == EVERY_SERVER and signed not in (ALL_SIGNED, NONE_SIGNED):
-                continue
-            for group, later in itertools.product((STRIPS, LEADS), (False, True)[: 1 + mechanism.learns]):
-                links = SINGLES if deployment == EVERY_SERVER else GROUPS[group]
-                yield _scenario(mechanism, deployment, signed, group, links, later)
+    for mechanism, part in itertools.product(mechanisms, parts):
+        for signed, group in itertools.product(part.signed, part.places):
+            yield _scenario(mechanism, part, signed, group)
+            if mechanism.learns:
+                yield _scenario(mechanism, part, signed, group, later=True)
 
 
 def _scenario(
-    mechanism: Mechanism,
-    deployment: str,
-    signed: str,
-    group: str,
-    places: Sequence[tuple[str, ...]],
-    later: bool,
+    mechanism: Mechanism, part: Part, signed: str, group: str, *, later: bool = False
 ) -> dict[str, Any]:
     name = mechanism.name + (LATER if later else "")
     attack: dict[str, Any] = {"attacker": ATTACKER, "on": ["root"], "with": {"own_server": group == LEADS}}
@@ -137,40 +150,28 @@ def _scenario(
         attack["from_step"] = len(_CONTACT) - 1
     switches = {f"resolver.policy.{switch}": [value] for switch, value in mechanism.policy.items()}
     return {
-        "id": f"{FOLDER}/{name}/{deployment}/{signed}/{group}",
-        "title": f"{name}: an attacker that {group}, {deployment}, signed: {signed}",
+        "id": f"{FOLDER}/{name}/{part.deployment}/{signed}/{group}",
+        "title": f"{name}: an attacker that {group}, {part.deployment}, signed: {signed}",
         "world": {
             "signal": list(mechanism.signals),
             "signed": list(SIGNED[signed]),
-            "secure": list(mechanism.secure if deployment == TARGET_ONLY else EVERY),
+            "secure": list(mechanism.secure if part.deployment == TARGET_ONLY else EVERY),
         },
         "attack": [attack],
         **({"steps": list(_CONTACT)} if mechanism.learns else {}),
         "matrix": {
-            "resolver.policy": list(POLICIES[deployment]),
+            "resolver.policy": list(part.policies),
             **switches,
-            "attack.0.on": [list(links) for links in places],
+            "attack.0.on": [list(links) for links in part.places[group]],
         },
     }
 
 
-def cells(names: Iterable[str] = ()) -> list[Cell]:
+def cells(names: Iterable[str] = (), parts: Iterable[Part] = WHOLE) -> list[Cell]:
     """The cells of all mechanisms, or of those that are named."""
     wanted = set(names)
     chosen = [item for item in all_of_them() if not wanted or item.name in wanted]
-    return write(FOLDER, scenarios(chosen))
-
-
-def sample(cells: Iterable[Cell]) -> list[Cell]:
-    """A part of the matrix that takes a fraction of the time: single links, all or no zone signed, strict."""
-    return [
-        cell
-        for cell in cells
-        if (place := _place(cell.scenario.id, cell.scenario.resolver.policy.name, cell.scenario.attack[0].on))
-        and len(place.links) == 1
-        and place.row.split("/")[2] in (ALL_SIGNED, NONE_SIGNED)
-        and place.row.endswith("/strict")
-    ]
+    return write(FOLDER, scenarios(chosen, tuple(parts)))
 
 
 def _place(scenario: str, policy: str, links: Sequence[str]) -> Place:
@@ -187,6 +188,8 @@ def code(run: Run) -> str:
     """A run as a cell of the table."""
     if run.reason.startswith(_IDLE):
         return "-"
+    if run.reason.startswith(_NO_SERVICE):
+        return "x"
     if run.verdict is Verdict.LEAK:
         return _SECRETS[run.leak] + "v" * run.downgrade
     return _CODES[run.verdict]

@@ -31,6 +31,8 @@ IN_THE_PARENT = (
 PROBING = "probing"
 TOPOLOGY = "hosted"
 WITHSTOOD = ("D", ".")
+IDLE = ("-", "x", "?")
+"""Cells in which nothing was decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _of_signals(matrix: Mapping[str, Entry]) -> Iterator[Finding]:
 
 def _withstood(cells: Entry) -> tuple[int, int]:
     """How many attackers on a single link got nothing, and how many could do something."""
-    met = [cell for link in EVERY if (cell := cells.get(f"{LEADS} {LETTERS[link]}", "-")) not in "-?"]
+    met = [cell for link in EVERY if (cell := cells.get(f"{LEADS} {LETTERS[link]}", "-")) not in IDLE]
     return sum(cell in WITHSTOOD for cell in met), len(met)
 
 

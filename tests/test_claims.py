@@ -82,6 +82,17 @@ def test_outcomes_are_told_with_their_packet():
         f"as claimed: leak of the name, downgrade (how=drop); attack/target.pcapng, packet {packet}",
         "otherwise: denial (how=reset)",
     ]
+    *_, last = report.lines(item.evidence, {id: f"Because of {id}." for id in (leaking.id, denied.id)})
+    assert last == f"otherwise: denial (how=reset). Because of {denied.id}."
+    assert "Because" not in next(report.lines(item.evidence, {leaking.id: "Because."}))
+
+
+def test_what_is_exposed_at_rest_is_not_called_a_leak():
+    assert claims.outcome({"verdict": "denial", "leak": "zone", "at-rest": "zone"}) == (
+        "denial, the zone exposed at rest"
+    )
+    assert claims.outcome({"verdict": "leak", "leak": "zone", "at-rest": "zone"}) == "leak of the zone"
+    assert claims.outcome({"verdict": "hijack", "leak": "name"}) == "hijack, leak of the name"
 
 
 def test_the_command_reads_results_and_says_whether_all_was_tested(tmp_path, capsys):

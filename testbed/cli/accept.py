@@ -11,7 +11,7 @@ import typer
 from testbed import claims, costs, matrix, reference, results
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
-from testbed.cli.claims import titles
+from testbed.cli.claims import words
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
 from testbed.reports import claims as claims_report
@@ -74,7 +74,7 @@ def documents() -> dict[str, str]:
     kept = results.read(reference.FOLDER)
     finished = claims.assess(kept.entries, kept.matrix)
     return {
-        "claims.md": claims_report.page(finished, titles()),
+        "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
     }
 

@@ -59,7 +59,7 @@ def command(
     if json_file is not None:
         write_text(json.dumps(report.plain(finished), indent=2) + "\n", json_file)
     if markdown is not None:
-        write_text(report.page(finished, titles()), markdown)
+        write_text(report.page(finished, words()), markdown)
     if "-" not in (json_file, markdown):
         for line in report.terminal(finished):
             typer.echo(line)
@@ -67,9 +67,11 @@ def command(
     raise typer.Exit(ExitCode.DIFFERS if missing else ExitCode.AS_EXPECTED)
 
 
-def titles() -> dict[str, str]:
-    """The titles of the scenarios that come with the testbed, by id."""
-    return {cell.scenario.id: cell.scenario.title for cell in collect([SCENARIOS])}
+def words() -> report.Words:
+    """What the scenarios that come with the testbed say of themselves."""
+    cells = collect([SCENARIOS])
+    titles = {cell.scenario.id: cell.scenario.title for cell in cells}
+    return report.Words(titles, {cell.id: cell.why for cell in cells if cell.why})
 
 
 def _holds_scenarios(path: Path) -> bool:

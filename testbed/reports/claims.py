@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from testbed.claims import Evidence, Finished, Status, conditions, outcomes, tally
 from testbed.reference import PACKET
 
 
-def page(finished: Sequence[Finished], titles: Mapping[str, str]) -> str:
-    """The page of documentation. ``titles`` are those of scenarios, by id."""
-    return "\n".join(_page(finished, titles)) + "\n"
+@dataclass(frozen=True)
+class Words:
+    """What scenario files say: titles by the id of the scenario, reasons by the id of the cell."""
+
+    titles: Mapping[str, str] = field(default_factory=dict)
+    whys: Mapping[str, str] = field(default_factory=dict)
 
 
-def _page(finished: Sequence[Finished], titles: Mapping[str, str]) -> Iterator[str]:
+def page(finished: Sequence[Finished], words: Words) -> str:
+    """The page of documentation."""
+    return "\n".join(_page(finished, words)) + "\n"
+
+
+def _page(finished: Sequence[Finished], words: Words) -> Iterator[str]:
     yield _INTRODUCTION
     yield f"**{tally(finished)}.**"
     yield ""
@@ -24,15 +33,15 @@ def _page(finished: Sequence[Finished], titles: Mapping[str, str]) -> Iterator[s
         claim = item.claim
         result = claim.later if claim.later and item.status is Status.NOT_RUN else item.status
         link = f"[{claim.number}](#claim-{claim.number})"
-        words = f"{claim.setup} Attacker: {claim.attacker}. {claim.says}"
-        yield f"| {link} | {words} | {result} | {counted(item)} |"
+        text = f"{claim.setup} Attacker: {claim.attacker}. {claim.says}"
+        yield f"| {link} | {text} | {result} | {counted(item)} |"
     for heading, members in groupby(finished, key=lambda item: item.claim.heading):
         yield f"\n## {heading}"
         for item in members:
-            yield from _section(item, titles)
+            yield from _section(item, words)
 
 
-def _section(item: Finished, titles: Mapping[str, str]) -> Iterator[str]:
+def _section(item: Finished, words: Words) -> Iterator[str]:
     claim = item.claim
     yield f'\n### <a id="claim-{claim.number}"></a>Claim {claim.number}: {item.status}\n'
     yield f"- Setup: {claim.setup}"
@@ -43,22 +52,25 @@ def _section(item: Finished, titles: Mapping[str, str]) -> Iterator[str]:
     for finding in item.findings:
         yield f"- {'As claimed' if finding.holds else 'Otherwise'}: {finding.text}."
     for scenario, evidence in item.by_scenario().items():
-        title = f": {titles[scenario]}" if scenario in titles else ""
+        title = f": {words.titles[scenario]}" if scenario in words.titles else ""
         yield f"- `{scenario}`{title}."
-        yield from (f"  - {line}" for line in lines(evidence))
+        yield from (f"  - {line}" for line in lines(evidence, words.whys))
     yield from (f"- Came to nothing: `{id}`." for id in item.open)
 
 
-def lines(evidence: Sequence[Evidence]) -> Iterator[str]:
-    """What the runs of a scenario came to: as claimed or not, the outcome, the conditions, the packet."""
+def lines(evidence: Sequence[Evidence], whys: Mapping[str, str] | None = None) -> Iterator[str]:
+    """What the runs of a scenario came to: as claimed or not, the outcome, the conditions, the packet.
+
+    Of those that are not as claimed the reason is added, where ``whys`` has it.
+    """
     for holds in (True, False):
-        chosen = [item for item in evidence if item.holds is holds]
-        for text, items in outcomes(chosen):
+        reasons = {} if holds else whys or {}
+        for text, why, items in outcomes([item for item in evidence if item.holds is holds], reasons):
             where = conditions(items, evidence)
             claimed = "as claimed" if holds else "otherwise"
             seen = next((item.entry[PACKET] for item in items if PACKET in item.entry), "")
             packet = f"; {seen.partition(':')[0]}, packet {seen.partition(':')[2]}" if seen else ""
-            yield f"{claimed}: {text}{f' ({where})' if where else ''}{packet}"
+            yield f"{claimed}: {text}{f' ({where})' if where else ''}{packet}{f'. {why}' if why else ''}"
 
 
 def counted(item: Finished) -> str:

@@ -1,0 +1,56 @@
+"""What is measured in the matrix as a whole: signals that need changes, and probing that does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbed.matrix import columns
+from testbed.measures import MEASURES, signals_and_probing
+
+
+def matrix(**cells):
+    """Rows in which every attacker is denied, but for some."""
+    denied = dict.fromkeys(columns(), "D")
+    rows = {
+        "probing/target-encrypts/all/opportunistic": dict.fromkeys(columns(), "Nv"),
+        "ds-glue/target-encrypts/all/strict": denied,
+        "ds-glue/all-encrypt/all/strict": denied,
+    }
+    for place, row in cells.items():
+        name = next(name for name in rows if name.startswith(f"{place.replace('_', '-')}/"))
+        rows[name] = {**rows[name], **row}
+    return rows
+
+
+def held(rows):
+    return [finding.holds for finding in signals_and_probing(rows)]
+
+
+def test_all_is_as_claimed_where_signals_withstand_all_and_probing_nothing():
+    assert held(matrix()) == [True, True, True, True]
+
+
+def test_probing_that_withstands_somebody_refines_it():
+    assert held(matrix(probing={"leads R": "D"})) == [True, False, True, True]
+
+
+def test_a_signal_that_loses_somewhere_refines_it():
+    assert held(matrix(ds_glue={"leads P": "N"})) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("idle", ["-", "x", "?"])
+def test_where_nothing_was_decided_nothing_counts(idle):
+    assert held(matrix(probing={"leads R": idle}, ds_glue={"leads P": idle})) == [True, True, True, True]
+    texts = [finding.text for finding in signals_and_probing(matrix(ds_glue={"leads P": idle}))]
+    assert any("withstands 4 of 4" in text for text in texts)
+
+
+def test_changes_are_counted_from_the_zones():
+    probing, _, glue, _ = (finding.text for finding in signals_and_probing(matrix()))
+    assert "0 RRsets have to change" in probing
+    assert "1 RRsets have to change" in glue
+
+
+def test_without_a_matrix_nothing_is_said():
+    assert signals_and_probing({}) == []
+    assert MEASURES["signals-and-probing"]({}) == []
