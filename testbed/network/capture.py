@@ -10,6 +10,7 @@ import mmap
 import os
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 from testbed.evidence import Frame, LinkCapture, Side
 from testbed.network.fabric import Network
@@ -186,5 +187,6 @@ class Recorder:
     def close(self) -> None:
         """Stop capturing."""
         self._loop.after_events = None
-        for ring in self._rings.values():
-            ring.close()
+        # The kernel takes its time to let go of a packet socket, and no longer for many at once.
+        with ThreadPoolExecutor(len(self._rings)) as threads:
+            list(threads.map(Ring.close, self._rings.values()))

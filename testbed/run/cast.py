@@ -14,8 +14,9 @@ from testbed.core.resolver.state import Configuration
 from testbed.core.transport import Transport
 from testbed.scenario.cell import Cell
 from testbed.scenario.steps import QueryStep
+from testbed.topology import EVIL
 from testbed.verdict.facts import Facts
-from testbed.world.build import EVIL, World
+from testbed.world.build import World
 
 ENCRYPTED = (Transport.DOT,)
 """Encrypted transports that the reference resolver speaks, best first."""
@@ -47,6 +48,7 @@ def configuration(cell: Cell, world: World) -> Configuration:
         authorities=(world.authority.certificate,),
         signals=tuple(signals.load(name) for name in names),
         transports=ENCRYPTED,
+        families=world.topology.families,
     )
 
 
@@ -79,7 +81,7 @@ def scene(world: World, link: str, rng: random.Random) -> Scene:
         sensitive_name=topology.sensitive_name,
         own_name=own.name,
         own_zone=own.zone,
-        own_addresses=own.addresses,
+        own_addresses=(own.ipv4, own.ipv6),
         server_names={server.role: server.name for server in topology.servers},
         zones=world.zones,
         link=link,
@@ -98,11 +100,11 @@ def facts(cell: Cell, world: World) -> Facts:
         attacker_roles=(EVIL,) if attack else (),
         passive=bool(types) and all(one.capability is Capability.PASSIVE for one in types),
         zones_hosted={role: len(zones) for role, zones in world.hosting.items()},
-        sensitive_name=_sensitive_name(cell),
+        sensitive_name=sensitive_name(cell),
     )
 
 
-def _sensitive_name(cell: Cell) -> dns.name.Name:
+def sensitive_name(cell: Cell) -> dns.name.Name:
     """The topology's sensitive name, or the first name below the target zone, should it not be asked for."""
     topology = cell.topology
     target = topology.by_role["target"].zone

@@ -15,11 +15,25 @@ from pathlib import Path
 import pytest
 
 from testbed.reports.summary import Status, status
+from testbed.run.cast import sensitive_name
+from testbed.scenario.load import SCENARIOS, collect
+from testbed.topology import TARGET
 
 pytestmark = pytest.mark.wire
 
-ZONE, NAME = "example.org", "secret.example.org"
 EVIL = "evil"
+
+
+@pytest.fixture(scope="module")
+def secrets():
+    """The secrets of each run, as they are written: the zone, and the name."""
+    return {
+        cell.id: {
+            "zone": cell.topology.by_role[TARGET].zone.to_text(omit_final_dot=True),
+            "name": sensitive_name(cell).to_text(omit_final_dot=True),
+        }
+        for cell in collect([SCENARIOS])
+    }
 
 
 def test_everything_comes_out_as_expected(runs):
@@ -56,42 +70,39 @@ def in_parallel(function, items):
 
 
 @needs_tshark
-def test_every_exposure_is_in_the_packet_that_it_names(runs):
+def test_every_exposure_is_in_the_packet_that_it_names(runs, secrets):
     wanted = defaultdict(list)
     for run in runs:
         for exposure in run.exposures:
             if exposure.how != "address":
-                wanted[Path(run.evidence, exposure.capture)].append(exposure)
+                said = secrets[run.id][exposure.secret]
+                wanted[Path(run.evidence, exposure.capture)].append((exposure.packet, said))
     assert wanted
 
     def missing(item):
         capture, exposures = item
         packets = dissected(capture)
-        return [
-            (str(capture), exposure.packet)
-            for exposure in exposures
-            if (NAME if exposure.secret == "name" else ZONE) not in packets[exposure.packet]
-        ]
+        return [(str(capture), packet) for packet, said in exposures if said not in packets[packet]]
 
     assert not [hit for hits in in_parallel(missing, wanted.items()) for hit in hits]
 
 
 @needs_tshark
-def test_where_nothing_leaked_the_captures_do_not_have_it(runs, tmp_path):
+def test_where_nothing_leaked_the_captures_do_not_have_it(runs, secrets, tmp_path):
     """Captures of the attacker's links, and of its server's, without the keys that it does not hold."""
     silent = [run for run in runs if run.leak == "none"]
     assert silent
 
     def found(item):
         number, run = item
-        hits = []
+        hits, zone = [], secrets[run.id]["zone"]
         for link in {*run.attacked_links, EVIL}:
             capture = Path(run.evidence, f"{link}.pcapng")
             if capture.exists():
                 keyless = tmp_path / f"{number}-{link}.pcapng"
                 subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
                 hits += [
-                    (run.id, link, packet) for packet, text in dissected(keyless).items() if ZONE in text
+                    (run.id, link, packet) for packet, text in dissected(keyless).items() if zone in text
                 ]
         return hits
 
@@ -99,11 +110,11 @@ def test_where_nothing_leaked_the_captures_do_not_have_it(runs, tmp_path):
 
 
 @needs_tshark
-def test_that_search_would_find_it(runs, tmp_path):
+def test_that_search_would_find_it(runs, secrets, tmp_path):
     """The same search finds the name where it did leak in clear text."""
     run = next(run for run in runs if any(e.how == "clear" and e.secret == "name" for e in run.exposures))
     exposure = next(e for e in run.exposures if e.how == "clear" and e.secret == "name")
     keyless = tmp_path / "keyless.pcapng"
     capture = Path(run.evidence, exposure.capture)
     subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
-    assert NAME in dissected(keyless)[exposure.packet]
+    assert secrets[run.id]["name"] in dissected(keyless)[exposure.packet]
