@@ -21,6 +21,7 @@ import dns.name
 import dns.rrset
 from pydantic import BaseModel, ConfigDict, Field
 
+from testbed.core.transfer import Incoming, transfer
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 
@@ -93,7 +94,16 @@ CertificateKind = Literal["own-name", "self-signed", "expired", "mis-issued"]
 """own-name: valid, for the attacker's name; self-signed: for the victim's name; expired: once valid for
 the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts."""
 
+
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """Send these messages instead of those of a zone transfer."""
+
+    messages: tuple[dns.message.Message, ...]
+
+
 MessageAction = Drop | Reset | Reply | Replace | Delay | None
+TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | None
 
@@ -140,6 +150,26 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """A zone transfer on its way to the resolver: all its messages, with the query that they answer."""
+
+    wires: tuple[bytes, ...]
+    query: Query
+
+    @property
+    def zone(self) -> Zone:
+        """The zone that is transferred. Raises TransportError when the messages carry none."""
+        incoming = Incoming(self.query.message.question[0].name, self.query.message.id)
+        for wire in self.wires:
+            incoming.take(wire)
+        return incoming.zone()
+
+    def of(self, zone: Zone) -> Substitute:
+        """The action that puts another zone into its place."""
+        return Substitute(tuple(transfer(zone, lambda: dns.message.make_response(self.query.message))))
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """The first packet of a connection: a TCP SYN, or the first datagram of a QUIC connection."""
 
@@ -181,6 +211,8 @@ class Scene:
     link: str
     """The link that it sits on."""
     rng: random.Random
+    past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
+    """Zones as they once were, signed and genuine; whoever kept a copy has it."""
 
 
 class Parameters(BaseModel):
@@ -218,6 +250,10 @@ class Attacker:
 
     def response(self, response: Response) -> MessageAction:
         """A response is on its way to the resolver."""
+        return None
+
+    def transfer(self, transfer: Transfer) -> TransferAction:
+        """A zone transfer is on its way to the resolver; its messages are not shown to ``response``."""
         return None
 
     def connect(self, connect: Connect) -> ConnectAction:

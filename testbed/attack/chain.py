@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dns.exception
 import dns.message
+import dns.name
+import dns.rdatatype
 
 from testbed.attack.api import (
     Attacker,
@@ -22,9 +24,13 @@ from testbed.attack.api import (
     Reply,
     Reset,
     Response,
+    Substitute,
+    Transfer,
+    TransferAction,
 )
 from testbed.core.message import encode
-from testbed.core.transport import Transport
+from testbed.core.transfer import Incoming
+from testbed.core.transport import Transport, TransportError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,23 @@ class Chain:
                     delay += seconds
         return Forward(wire, delay)
 
+    def transfer(self, wires: Sequence[bytes], query: Query) -> tuple[Fate, ...]:
+        """What becomes of a zone transfer; whole, since only then is there something to see."""
+        delay = 0.0
+        for attacker in self._on():
+            action = _seen_whole(attacker, Transfer(tuple(wires), query))
+            if action is None:
+                continue
+            _count(attacker, action)
+            match action:
+                case Drop() | Reset():
+                    return (action,)
+                case Substitute(messages):
+                    wires = [encode(message) for message in messages]
+                case Delay(seconds):
+                    delay += seconds
+        return tuple(Forward(wire, delay) for wire in wires)
+
 
 def _count(attacker: Attacker, action: object) -> None:
     attacker.actions[type(action).__name__.lower()] += 1
@@ -127,6 +150,14 @@ def _guarded(hook: Callable[..., MessageAction], event: Query | Response) -> Mes
         return None
 
 
+def _seen_whole(attacker: Attacker, transfer: Transfer) -> TransferAction:
+    """Show a transfer to an attacker; one that carries no zone passes."""
+    try:
+        return attacker.transfer(transfer)
+    except (dns.exception.DNSException, TransportError):
+        return None
+
+
 class Pending:
     """The queries of one flow that wait for their responses, by message ID."""
 
@@ -135,6 +166,7 @@ class Pending:
         self._transport = transport
         self._server = server
         self._queries: dict[bytes, Query] = {}
+        self._transfers: dict[bytes, _Collected] = {}
 
     def query(self, wire: bytes) -> Fate:
         """What becomes of a query."""
@@ -146,3 +178,41 @@ class Pending:
         """What becomes of a response; one that answers no query that was seen passes."""
         query = self._queries.get(wire[:2])
         return Forward(wire) if query is None else self._chain.response(wire, query)
+
+    def responses(self, wire: bytes) -> tuple[Fate, ...]:
+        """What becomes of a response where one query may have many, in order.
+
+        The messages of a zone transfer are held back until the last one is there.
+        """
+        query = self._queries.get(wire[:2])
+        origin = _transferred(query) if query is not None else None
+        if query is None or origin is None:
+            return (self.response(wire),)
+        identifier = int.from_bytes(wire[:2], "big")
+        collected = self._transfers.setdefault(wire[:2], _Collected(Incoming(origin, identifier)))
+        collected.wires.append(wire)
+        try:
+            if not collected.incoming.take(wire):
+                return ()
+        except TransportError:
+            pass  # no transfer, or no more of it; an attacker may still want to know
+        del self._transfers[wire[:2]]
+        return self._chain.transfer(collected.wires, query)
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The messages of a zone transfer that came so far."""
+
+    incoming: Incoming
+    wires: list[bytes] = field(default_factory=list)
+
+
+def _transferred(query: Query) -> dns.name.Name | None:
+    """The zone whose transfer a query asks for, if it does."""
+    try:
+        questions = query.message.question
+    except dns.exception.DNSException:
+        return None
+    asked = questions[0] if questions else None
+    return asked.name if asked is not None and asked.rdtype == dns.rdatatype.AXFR else None

@@ -48,8 +48,8 @@ serialised: before that query."""
 
 Mirror = Literal["off", "ignore", "verify", "require"]
 """Whether a local copy of the root zone is used (RFC 8806), and what is done about its ZONEMD (RFC 8976).
-ignore: nothing. verify: a copy whose digest is wrong is not used, one without digest is. require: the digest
-must be there, be right and be signed."""
+ignore: nothing. verify: a copy whose digest is wrong is not used, one without digest is, unless signatures
+prove that there should be one. require: the digest must be there, be right and be signed."""
 
 Resumption = Literal["off", "tickets", "early-data"]
 """Whether sessions are resumed (RFC 8446 section 2.2), and whether with early data (section 2.3)."""

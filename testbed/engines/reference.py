@@ -13,7 +13,7 @@ import dns.message
 
 from testbed.core import message
 from testbed.core.resolver.core import Resolver
-from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
 from testbed.transports import Host, Listener, dot, tcp, udp
@@ -57,6 +57,8 @@ class ReferenceResolver:
         self._numbers = 0
         self._listeners: list[Listener] = []
         self._waiting: list[asyncio.Future[None]] = []
+        self._alarm: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def trace(self) -> list[TraceEvent]:
@@ -105,6 +107,7 @@ class ReferenceResolver:
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
+        self._set_alarm(None)
 
     # -- clients -----------------------------------------------------------------------------------
 
@@ -147,11 +150,28 @@ class ReferenceResolver:
             while core.answers:
                 answer = core.answers.popleft()
                 self._respond(answer.token, answer.message)
+        if core.alarm != self._alarm:
+            self._set_alarm(core.alarm)
         if core.idle:
             for waiting in self._waiting:
                 if not waiting.done():
                     waiting.set_result(None)
             self._waiting.clear()
+
+    def _set_alarm(self, alarm: float | None) -> None:
+        """Call the core when its clock will have reached the alarm."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._alarm = alarm
+        if alarm is not None:
+            delay = max(0.0, alarm - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = self._alarm = None
+        self._core.wake()
+        self._pump()
 
     async def _carry_out(self, ticket: int, request: Any) -> None:
         core = self._core
@@ -173,16 +193,23 @@ class ReferenceResolver:
             case Dial():
                 return await self._dial(request)
             case Transmit():
-                session = self._sessions.get(request.session)
-                if session is None:
-                    raise TransportError(Failure.CLOSED, "the session has ended")
+                session = self._held(request.session)
                 return await session.exchange(request.wire, request.timeout)
+            case Transfer():
+                session = self._held(request.session)
+                await session.transfer(request.wire, request.timeout, request.incoming.take)
+                return None
             case HangUp():
-                session = self._sessions.get(request.session)
-                if session is not None:
-                    session.close()
+                if request.session in self._sessions:
+                    self._sessions[request.session].close()
                 return None
         raise TypeError(f"the core asked for {request!r}")
+
+    def _held(self, session: Session) -> WireSession:
+        """A session that is open still. Raises TransportError."""
+        if session not in self._sessions:
+            raise TransportError(Failure.CLOSED, "the session has ended")
+        return self._sessions[session]
 
     def _local(self, server: str) -> str:
         return self._addresses[1] if ":" in server else self._addresses[0]

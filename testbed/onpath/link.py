@@ -88,7 +88,8 @@ class AttackedLink:
         connections = chain.wants("connect")
         handshakes = chain.wants("handshake")
         datagrams = ({DNS_PORT} if messages else set()) | (TLS_PORTS if connections else set())
-        streams = ({DNS_PORT} if messages else set()) | (TLS_PORTS if handshakes else set())
+        whole = messages or chain.wants("transfer")
+        streams = ({DNS_PORT} if whole else set()) | (TLS_PORTS if handshakes else set())
         if not datagrams and not streams and not connections:
             return
         if datagrams:

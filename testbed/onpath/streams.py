@@ -198,7 +198,8 @@ class _MessageFlow(_Flow):
         """Take plaintext from the server."""
         self._responses.feed(data)
         while (message := self._responses.next_message()) is not None:
-            self._dispose(self._pending.response(message), self._to_resolver, self._to_server)
+            for fate in self._pending.responses(message):
+                self._dispose(fate, self._to_resolver, self._to_server)
 
     def _dispose(self, fate: Fate, onwards: Callable[[bytes], None], back: Callable[[bytes], None]) -> None:
         match fate:

@@ -11,6 +11,7 @@ import dns.rcode
 
 from testbed.core.delegation import Delegation, address_of, named_by
 from testbed.core.resolver.cache import Standing
+from testbed.core.resolver.mirror import Mirror
 from testbed.core.resolver.plans import Plan, Plans, Resolve
 from testbed.core.resolver.probe import Probe
 from testbed.core.resolver.requests import Session, sni_text
@@ -47,6 +48,7 @@ class Contact:
         self._plans = Plans(memory, resolve_addresses, lookup)
         self._wire = Wire(memory, lookup)
         self._probe = Probe(memory, self._wire)
+        self.mirror = Mirror(memory, self._wire)
 
     def ask(
         self,
@@ -55,10 +57,16 @@ class Contact:
         path: Path,
         useless: Callable[[dns.message.Message], str | None],
     ) -> Task[Received]:
-        """Ask the servers of a zone until one gives a response that is of use.
+        """Ask the servers of a zone until one gives a response that is of use; of the root zone, the copy.
 
         ``useless`` says why a response is of no use, or None. Raises ResolutionError when no server is left.
         """
+        if delegation.zone == dns.name.root:
+            local = yield from self.mirror.answer(question, path)
+            if local is not None and useless(local.message) is None:
+                return Received(
+                    local.message, local.source, "the local root", local.transport, local.standing
+                )
         failures: list[str] = []
         code = NO_REACHABLE_AUTHORITY
         tried = 0

@@ -45,6 +45,7 @@ class Resolver:
             lambda ticket, request: self.requests.append((ticket, request)), self.withdrawn.append
         )
         contact = Contact(self._memory, self._addresses, self._lookup)
+        self._mirror = contact.mirror
         self._iterator = Iterator(self._memory, contact, Trust(self._memory, contact), self._lookup)
 
     @property
@@ -62,8 +63,13 @@ class Resolver:
         """Whether there is no work left, in the background neither."""
         return self._scheduler.idle
 
+    @property
+    def alarm(self) -> float | None:
+        """When ``wake`` wants to be called, in the time of ``clock``; None for not at all, as it is now."""
+        return self._mirror.due
+
     def flush(self) -> None:
-        """Empty the caches; sessions and probing state stay."""
+        """Empty the caches; sessions, probing state and the copy of the root zone stay."""
         self._memory.flush()
 
     # -- the driver's side -------------------------------------------------------------------------
@@ -85,6 +91,10 @@ class Resolver:
 
         task = self._iterator.resolve(question.name, question.rdtype, Path(Effort()))
         self._scheduler.start(task, done)
+
+    def wake(self) -> None:
+        """Do what is to be done at ``alarm``."""
+        self._scheduler.start(self._mirror.wake(), _raise)
 
     def succeed(self, ticket: int, value: Any) -> None:
         """Report the result of a request."""
@@ -144,6 +154,12 @@ class Resolver:
             f"{name}: {dns.rcode.to_text(resolved.rcode)}, {resolved.security.name.lower()}",
         )
         return response
+
+
+def _raise(_: None, error: BaseException | None) -> None:
+    """The end of work that nobody waits for, and that handles its errors: any other is a fault."""
+    if error is not None:
+        raise error
 
 
 _DNSSEC_TYPES = {dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # scenario files are read without it, and it takes long to lo
     from cryptography import x509
 
     from testbed.core.identity import Identity, Proof
+    from testbed.core.transfer import Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,19 @@ class Transmit:
 
     session: Session
     wire: bytes
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Send a query for a zone transfer in a session, and feed ``incoming`` until it is complete.
+
+    Nothing is answered. ``timeout`` is for the whole. Fails with TransportError, as ``incoming`` may.
+    """
+
+    session: Session
+    wire: bytes
+    incoming: Incoming
     timeout: float
 
 

@@ -49,7 +49,10 @@ class CircleError(ResolutionError):
 
 @dataclass(frozen=True)
 class RootServer:
-    """A root server from the resolver's hints, and the encryption it is known to offer, if any."""
+    """A root server from the resolver's hints, or a source of copies of the root zone (RFC 8806).
+
+    ``offers`` is the encryption that it is known to offer, if any.
+    """
 
     name: dns.name.Name
     addresses: tuple[str, ...]
@@ -62,6 +65,7 @@ class Configuration:
 
     ``trust_anchor`` is the DS RRset of the root, None when the resolver is not to validate. ``authorities``
     are the certificates of the CAs that it trusts. ``transports`` are the encrypted ones it speaks.
+    ``root_sources`` are where it may get copies of the root zone.
     """
 
     policy: Policy
@@ -71,6 +75,7 @@ class Configuration:
     signals: tuple[Signal, ...]
     transports: tuple[Transport, ...] = (Transport.DOT,)
     families: tuple[int, ...] = (4, 6)
+    root_sources: tuple[RootServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Offer
 from testbed.core.identity import Identity
 from testbed.core.resolver.credentials import Credentials
-from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit, sni, sni_text
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit, sni, sni_text
 from testbed.core.resolver.state import Memory, Path
 from testbed.core.resolver.tasks import All, Once, Task
 from testbed.core.signal import Lookup
+from testbed.core.transfer import Incoming
 from testbed.core.transport import Failure, Transport, TransportError
+from testbed.core.zone import Zone
 
 UDP_TIMEOUT = 1.5
 """Seconds to wait for a datagram."""
@@ -30,6 +32,9 @@ UDP_TRIES = 2
 
 STREAM_TIMEOUT = 4.0
 """Seconds for a connection with its handshake, and again for a response in it."""
+
+TRANSFER_TIMEOUT = 60.0
+"""Seconds for a whole zone transfer."""
 
 UNREACHABLE_TTL = 60.0
 """Seconds for which an address is not tried again over a transport that failed (RFC 9520 section 3.2)."""
@@ -202,11 +207,20 @@ class Wire:
 
     def over(self, session: Session, question: Question) -> Task[dns.message.Message]:
         """Ask in a session; padded where it is encrypted, if the policy has it so."""
+        octets: bytes = yield Transmit(session, self._encoded(question, session), STREAM_TIMEOUT)
+        return _parse(octets, self._memory.extended)
+
+    def transfer(self, session: Session, zone: dns.name.Name) -> Task[Zone]:
+        """Have a whole zone transferred in a session. Raises TransportError when what comes is none."""
+        wire = self._encoded(Question(zone, dns.rdatatype.AXFR), session)
+        incoming = Incoming(zone, int.from_bytes(wire[:2], "big"))
+        yield Transfer(session, wire, incoming, TRANSFER_TIMEOUT)
+        return incoming.zone()
+
+    def _encoded(self, question: Question, session: Session) -> bytes:
         query = self.query(question)
         padded = session.transport.encrypted and self._memory.policy.padding
-        wire = message.pad(query, QUERY_BLOCK) if padded else message.encode(query)
-        octets: bytes = yield Transmit(session, wire, STREAM_TIMEOUT)
-        return _parse(octets, self._memory.extended)
+        return message.pad(query, QUERY_BLOCK) if padded else message.encode(query)
 
     def query(self, question: Question) -> dns.message.Message:
         """The query for a question, as the signals that are looked for dress it."""
