@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
 import dns.flags
 import dns.rcode
 import dns.rdatatype
 import pytest
 from worlds import ALL_SIGNED, attacker, network, policy, world
 
+from testbed.attack.api import Attacker, Capability, Drop
 from testbed.core import message
 from testbed.core.transport import Transport
+from testbed.run.cast import scene
 from testbed.world.epoch import DAY
 
 SECRET = "secret.example.org."
@@ -451,3 +455,21 @@ def test_always_means_no_clear_text_towards_servers():
     response = net.ask(SECRET)
     assert response.rcode() == dns.rcode.SERVFAIL
     assert not [1 for sent in net.sent if sent.transport in (Transport.UDP, Transport.TCP)]
+
+
+class NoKeys(Attacker):
+    """Swallows queries for keys."""
+
+    capability = Capability.ON_PATH
+    source = "none"
+
+    def query(self, query):
+        return Drop() if query.message.question[0].rdtype == dns.rdatatype.DNSKEY else None
+
+
+def test_keys_that_cannot_be_had_are_no_reason_to_show_the_whole_name():
+    of = world()
+    withheld = NoKeys(scene(of, "target-parent", random.Random(0)), NoKeys.Parameters())
+    net = network(of, policy("opportunistic"), attackers={"target-parent": [withheld]})
+    assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
+    assert SECRET not in {name for _, name in asked(net)}

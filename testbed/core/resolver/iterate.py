@@ -56,6 +56,10 @@ class Resolved:
     final: dns.name.Name
 
 
+class Unanswered(ResolutionError):  # noqa: N818 - it reads as what it says
+    """No server gave a usable response to a question. Other failures tell nothing about minimisation."""
+
+
 class Iterator:
     """Resolves names by walking down from the closest known zone cut."""
 
@@ -187,7 +191,7 @@ class Iterator:
             last = question.name == name and question.rdtype == rdtype
             try:
                 received, keys = yield from self._confirmed(delegation, question, path)
-            except ResolutionError:
+            except Unanswered:
                 if last or minimisation == "strict":
                     raise
                 full = True
@@ -255,10 +259,13 @@ class Iterator:
     def _shared(self, delegation: Delegation, question: Question, path: Path) -> Task[Received]:
         """Ask the servers of a zone; whoever wants to know the same meanwhile waits for the same response."""
         useless = responses.useless(question, delegation.zone)
-        received: Received = yield Once(
-            ("ask", delegation.zone, question),
-            lambda: self._contact.ask(delegation, question, path, useless),
-        )
+        try:
+            received: Received = yield Once(
+                ("ask", delegation.zone, question),
+                lambda: self._contact.ask(delegation, question, path, useless),
+            )
+        except ResolutionError as error:
+            raise Unanswered(error.code, error.text) from error
         return received
 
     # -- conclusions -------------------------------------------------------------------------------
