@@ -23,6 +23,7 @@ from worlds import attacker, network, policy, world
 from testbed.core import pki
 from testbed.core.identity import Accepted, Refused
 from testbed.signals.ds_pin import DOTPIN, DsPin, make_ds
+from testbed.world.epoch import DAY
 
 ORG = dns.name.from_text("example.org.")
 SEED_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -241,6 +242,27 @@ class TestResolver:
         assert strip.matches
         assert (response.rcode() == dns.rcode.SERVFAIL) == stays
         assert over(net) == (set() if stays else {"udp"})
+
+    @pytest.mark.parametrize("signed", [("root", "target-parent"), ("root", "target-parent", "target")])
+    @pytest.mark.parametrize("base", ["strict", "opportunistic"])
+    def test_a_delegation_from_before_the_pin_is_as_good_as_its_signature(self, base, signed):
+        of = world(signal=("ds-pin",), secure=("target",), signed=signed)
+        replay = attacker(of, "replay-delegations", "target-parent")
+        net, response = self.ask(of, base, "target-parent", replay)
+        assert replay.matches
+        assert response.answer
+        assert over(net) == {"udp"}
+        net.resolver.flush()
+        net.advance(21 * DAY)
+        assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
+
+    def test_what_is_replayed_was_signed_and_is_older(self):
+        of = pinned()
+        org = dns.name.from_text("org.")
+        past = of.past[org].rrset(ORG, dns.rdatatype.DS)
+        assert not [ds for ds in past if ds.algorithm == DOTPIN]
+        assert len(past) == 1
+        assert of.past[org].soa[0].serial < of.zones[org].soa[0].serial
 
     def test_a_ttl_of_nothing_does_not_make_it_forgotten(self):
         of = pinned(ttl=0)

@@ -1,8 +1,9 @@
-"""Zones as they are published: with their digests, signed; and the root zone as it was some time ago."""
+"""Zones as they are published: with their digests, signed; and as they were some time ago."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 
 import dns.name
 import dns.rdatatype
@@ -18,13 +19,13 @@ from testbed.world.draft import draft
 from testbed.world.epoch import DAY, SIGNATURE_LIFE
 
 ROOT_MIRROR = "root-mirror"
-"""The signal that gives the root zone its digest; only in its worlds old copies are of use to somebody."""
+"""The signal that gives the root zone its digest."""
 
 AGE = 10 * DAY
-"""Seconds that the old root zone is older than the one that is in force."""
+"""Seconds that the old zones are older than those that are in force."""
 
 PAST_SERIAL = 2025122200
-"""Its serial, of the form YYYYMMDDnn as all are (RFC 1912 section 2.2)."""
+"""Their serial, of the form YYYYMMDDnn as all are (RFC 1912 section 2.2)."""
 
 
 def publish(zone: Zone, how: Signing | None, keys: KeySet | None, life: tuple[int, int]) -> Zone:
@@ -51,21 +52,35 @@ def publish(zone: Zone, how: Signing | None, keys: KeySet | None, life: tuple[in
     return sign(zone)
 
 
-def past(topology: Topology, described: Described, seed: int) -> Mapping[dns.name.Name, Zone]:
+class Past(Mapping[dns.name.Name, Zone]):
     """Zones as they were before operators published any signal, genuine and still validly signed.
 
-    That is the root zone, in worlds in which there are local copies of it.
+    Copies of the root zone had digests then, too. Each zone is made when somebody asks for it. The target's
+    servers hosted no other zones yet.
     """
-    if ROOT_MIRROR not in described.signal_options:
-        return {}
-    options = {ROOT_MIRROR: described.signal_options[ROOT_MIRROR]}
-    before = described.model_copy(update={"signal_options": options, "hosted_zones": 1})
-    plan = draft(topology, before, seed)
-    root = dns.name.root
-    rrsets = [_earlier(rrset) for rrset in plan.files[root].rrsets()]
-    inception, expiration = SIGNATURE_LIFE
-    life = (inception - AGE, expiration - AGE)
-    return {root: publish(Zone(root, rrsets), plan.signing.get(root), plan.keys.get(root), life)}
+
+    def __init__(self, topology: Topology, described: Described, seed: int) -> None:
+        options = {name: given for name, given in described.signal_options.items() if name == ROOT_MIRROR}
+        before = described.model_copy(update={"signal_options": options, "hosted_zones": 1})
+        self._draft = functools.cache(lambda: draft(topology, before, seed))
+        self._made: dict[dns.name.Name, Zone] = {}
+
+    def __getitem__(self, origin: dns.name.Name) -> Zone:
+        if origin not in self._made:
+            plan = self._draft()
+            rrsets = [_earlier(rrset) for rrset in plan.files[origin].rrsets()]
+            inception, expiration = SIGNATURE_LIFE
+            life = (inception - AGE, expiration - AGE)
+            self._made[origin] = publish(
+                Zone(origin, rrsets), plan.signing.get(origin), plan.keys.get(origin), life
+            )
+        return self._made[origin]
+
+    def __iter__(self) -> Iterator[dns.name.Name]:
+        return iter(self._draft().files)
+
+    def __len__(self) -> int:
+        return len(self._draft().files)
 
 
 def _earlier(rrset: dns.rrset.RRset) -> dns.rrset.RRset:
