@@ -24,19 +24,14 @@ from testbed.attack.api import (
     Reset,
     Response,
 )
+from testbed.core.deleg import DE_FLAG, DELEGATION_TYPES
 from testbed.core.zone import Zone
 
 ENCRYPTED_PORTS = (853, 443)
 """Ports of DoT, DoQ and DoH."""
 
-DE = 0x2000
-"""The EDNS flag with which a resolver asks for delegation types (draft-ietf-dnsop-delext)."""
-
 ANNOUNCING = frozenset((dns.rdatatype.SVCB, dns.rdatatype.TLSA))
 """Types of records that tell of encryption."""
-
-DELEGATION_TYPES = range(0xF000, 0xF200)
-"""Types of records that stand beside DS at a zone cut (draft-ietf-dnsop-delext); DELEG is the first."""
 
 SIGNING = frozenset((1, 3, 5, 6, 7, 8, 10, 12, 13, 14, 15, 16, 17, 23))
 """Algorithms of DS records that stand for a key that signs; others carry something else."""
@@ -84,9 +79,9 @@ class ForgeUnsigned(Attacker):
     def query(self, query: Query) -> MessageAction:
         """Ask for no delegation types in the resolver's name: no signature covers a query."""
         message = query.message
-        if not message.ednsflags & DE:
+        if not message.ednsflags & DE_FLAG:
             return None
-        message.ednsflags &= ~DE
+        message.ednsflags &= ~DE_FLAG
         return Replace(message)
 
     def response(self, response: Response) -> MessageAction:

@@ -93,10 +93,10 @@ _CONTACT = (
     {"query": "www.example.org A"},
     "wait-idle",
     {"query": "mail.example.org A"},
-    {"advance": "1s"},
+    {"advance": "1m"},
     {"query": "secret.example.org A"},
 )
-"""For what is learned from contact: two queries before the one that matters."""
+"""For what is learned from contact: two queries before the one that matters, and no session left open."""
 
 HEADER = """\
 # What each mechanism withstands: accepted results of `adox matrix`; testbed/matrix.py says what is left out.

@@ -5,16 +5,23 @@ A measure is a function from the matrix to findings, and is named by a claim.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import dns.name
+import dns.rdatatype
+
 from testbed import topology
+from testbed.core import message
+from testbed.core.deleg import DE_FLAG
+from testbed.core.transport import Transport
 from testbed.matrix import ALL_SIGNED, EVERY_SERVER, LEADS, LETTERS, TARGET_ONLY
 from testbed.mechanisms import EVERY
 from testbed.reference import Entry
 from testbed.scenario.context import Context
 from testbed.scenario.world import World
-from testbed.world.changes import changes
+from testbed.world.build import build
 
 IN_THE_PARENT = (
     "deleg",
@@ -52,15 +59,17 @@ def signals_and_probing(matrix: Mapping[str, Entry]) -> list[Finding]:
 
 
 def _of_probing(matrix: Mapping[str, Entry]) -> Iterator[Finding]:
-    changed = _changed(PROBING)
-    yield Finding(f"{PROBING}: {changed} RRsets have to change", changed == 0)
-    counted = [
-        _withstood(cells)
+    changed = changed_delegations(PROBING)
+    yield Finding(f"{PROBING}: {changed} delegations have to change", changed == 0)
+    rows = [
+        cells
         for row, cells in matrix.items()
         if row.startswith(f"{PROBING}/") and row.endswith("/opportunistic")
     ]
-    kept, met = (sum(numbers) for numbers in zip(*counted, strict=True)) if counted else (0, 0)
-    yield Finding(f"{PROBING}, opportunistic: withstands {kept} of {met} active attackers", kept == 0)
+    for where, links in (("the target's link", EVERY[-1:]), ("other links", EVERY[:-1])):
+        counted = [_withstood(cells, links) for cells in rows]
+        kept, met = (sum(numbers) for numbers in zip(*counted, strict=True)) if counted else (0, 0)
+        yield Finding(f"{PROBING}, opportunistic, {where}: withstands {kept} of {met} attackers", kept == 0)
 
 
 def _of_signals(matrix: Mapping[str, Entry]) -> Iterator[Finding]:
@@ -68,27 +77,49 @@ def _of_signals(matrix: Mapping[str, Entry]) -> Iterator[Finding]:
         for deployment in (TARGET_ONLY, EVERY_SERVER):
             cells = matrix.get(f"{name}/{deployment}/{ALL_SIGNED}/strict")
             if cells is not None:
-                kept, met = _withstood(cells)
-                changed = _changed(name)
+                kept, met = _withstood(cells, EVERY)
+                changed = changed_delegations(name)
                 text = (
-                    f"{name}, strict, {deployment}, every zone signed: {changed} RRsets have to change, "
-                    f"withstands {kept} of {met} active attackers"
+                    f"{name}, strict, {deployment}, every zone signed: {changed} delegations have to change, "
+                    f"withstands {kept} of {met} attackers"
                 )
                 yield Finding(text, changed > 0 and kept == met)
 
 
-def _withstood(cells: Entry) -> tuple[int, int]:
+def _withstood(cells: Entry, links: Sequence[str]) -> tuple[int, int]:
     """How many attackers on a single link got nothing, and how many could do something."""
-    met = [cell for link in EVERY if (cell := cells.get(f"{LEADS} {LETTERS[link]}", "-")) not in IDLE]
+    met = [cell for link in links if (cell := cells.get(f"{LEADS} {LETTERS[link]}", "-")) not in IDLE]
     return sum(cell in WITHSTOOD for cell in met), len(met)
 
 
-def _changed(signal: str) -> int:
-    """How many RRsets change when the target's server begins to encrypt."""
-    place = topology.load(TOPOLOGY)
-    world = {"signal": [signal], "signed": list(EVERY), "secure": ["target"]}
-    described = World.model_validate(world, context=Context(topology=place))
-    return changes(place, described, ("target",)).rrsets
+@functools.cache
+def changed_delegations(signal: str) -> int:
+    """In how many delegations parents say something else once the target's server encrypts.
+
+    Ten zones are on it. What a parent says is taken from its responses, whatever is in its zone.
+    """
+    before, after = (_delegations(signal, secure) for secure in ((), ("target",)))
+    return sum(before[place] != after[place] for place in before)
+
+
+def _delegations(signal: str, secure: tuple[str, ...]) -> dict[tuple[str, dns.name.Name], frozenset[str]]:
+    """The RRsets of each referral towards a zone of the target's server, and to the zone of its name."""
+    hosted = topology.load(TOPOLOGY)
+    described = World.model_validate(
+        {"signal": [signal], "secure": list(secure)}, context=Context(topology=hosted)
+    )
+    world = build(hosted, described)
+    cuts = [("target-parent", zone.origin) for zone in world.hosting["target"]]
+    cuts.append(("ns-parent", hosted.by_role["ns-zone"].zone))
+    said = {}
+    for role, zone in cuts:
+        query = message.query(zone, dns.rdatatype.A, id=0)
+        query.ednsflags |= DE_FLAG
+        (response,) = world.authoritative(role).respond(query, Transport.TCP)
+        said[role, zone] = frozenset(
+            rrset.to_text() for section in (response.authority, response.additional) for rrset in section
+        )
+    return said
 
 
 MEASURES: Mapping[str, Measure] = {"signals-and-probing": signals_and_probing}
