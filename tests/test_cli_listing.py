@@ -133,7 +133,7 @@ def test_wrong_usage_is_exit_2(arguments, capsys):
 
 
 def test_a_mistyped_command_is_recognised(capsys):
-    assert "Did you mean 'list'?" in run(capsys, "lits")[2]
+    assert "Did you mean 'schema'?" in run(capsys, "shcema")[2]
 
 
 def test_show_explains_a_cell(folder, capsys):
