@@ -7,7 +7,7 @@ is claimed is shown on the wire; what both can run must come to the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +29,11 @@ from testbed.attack.chain import Chain, Forward, Pending, Return
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
-from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.world.build import EVIL, World
+from testbed.topology import EVIL
+from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 
@@ -86,8 +87,19 @@ class MemoryNetwork:
         return self.resolver.trace
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Sessions do not outlive it: servers close what is idle."""
-        self.now += seconds
+        """Let time pass, and the resolver do what falls into it.
+
+        Sessions do not outlive it: servers close what is idle.
+        """
+        until = self.now + seconds
+        while (alarm := self.resolver.alarm) is not None and alarm <= until:
+            self._pass_until(alarm)
+            self.resolver.wake()
+            self.run()
+        self._pass_until(until)
+
+    def _pass_until(self, moment: float) -> None:
+        self.now = max(self.now, moment)
         for line in list(self._lines):
             self._hang_up(line)
 
@@ -128,13 +140,20 @@ class MemoryNetwork:
             case Dial():
                 return self._dial(request)
             case Transmit():
-                if request.session.number not in self._lines:
-                    raise TransportError(Failure.CLOSED, "the session has ended")
-                return self._exchange(self._lines[request.session.number], request.wire)
+                return self._exchange(self._held(request.session), request.wire)
+            case Transfer():
+                self._transfer(request)
+                return None
             case HangUp():
                 self._lines.pop(request.session.number, None)
                 return None
         raise TypeError(f"the core asked for {request!r}")
+
+    def _held(self, session: Session) -> _Line:
+        """The line of a session that is open still. Raises TransportError."""
+        if session.number not in self._lines:
+            raise TransportError(Failure.CLOSED, "the session has ended")
+        return self._lines[session.number]
 
     def _line(self, address: str, transport: Transport) -> _Line:
         server = self.world.topology.at(address)
@@ -146,24 +165,32 @@ class MemoryNetwork:
         return _Line(server.role, transport, Pending(chain, transport, server.role))
 
     def _exchange(self, line: _Line, wire: bytes) -> bytes:
+        for answer in self._answers(line, wire):
+            return answer
+        raise TransportError(Failure.TIMEOUT, "no response")
+
+    def _transfer(self, request: Transfer) -> None:
+        for answer in self._answers(self._held(request.session), request.wire):
+            if request.incoming.take(answer):
+                return
+        raise TransportError(Failure.TIMEOUT, "no complete transfer")
+
+    def _answers(self, line: _Line, wire: bytes) -> Iterator[bytes]:
+        """What comes back for a query, message by message. Raises TransportError when the line breaks."""
         self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
         match line.pending.query(wire):
             case Return(answer):
-                return answer
+                yield answer
             case Forward(forwarded):
-                answers = self._server(line.role).respond_wire(forwarded, line.transport)
+                for response in self._server(line.role).respond_wire(forwarded, line.transport):
+                    for fate in line.pending.responses(response):
+                        match fate:
+                            case Forward(answer) | Return(answer):
+                                yield answer
+                            case Reset():
+                                raise TransportError(Failure.RESET)
             case Reset():
                 raise TransportError(Failure.RESET)
-            case Drop():
-                answers = []
-        if not answers:
-            raise TransportError(Failure.TIMEOUT, "no response")
-        match line.pending.response(answers[0]):
-            case Forward(answer) | Return(answer):
-                return answer
-            case Reset():
-                raise TransportError(Failure.RESET)
-        raise TransportError(Failure.TIMEOUT, "no response")
 
     def _server(self, role: str) -> Authoritative:
         return self._evil if role == EVIL else self.world.authoritative(role)
