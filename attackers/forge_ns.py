@@ -85,7 +85,7 @@ class ForgeNs(Rewriter):
         return {dns.rdatatype.A: ipv4, dns.rdatatype.AAAA: ipv6}.get(rdtype)
 
     def serves(self) -> Iterable[Zone]:
-        """The zones from the forged delegation down to the target, or all that a forged address may be for."""
+        """The zones from the forged delegation down to the target, or all that a forged address is for."""
         for origin, zone in self.scene.zones.items():
             if origin in (dns.name.root, self.scene.own_zone):
                 continue
