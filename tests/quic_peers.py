@@ -1,7 +1,9 @@
-"""Peers for tests of the transports over QUIC: aioquic's own, and a relay that delays, drops and remembers."""
+"""Peers for tests of transports over QUIC: aioquic's own, and a relay that delays, drops and remembers."""
 
 import asyncio
 import contextlib
+import itertools
+import os
 import socket
 import ssl
 
@@ -9,7 +11,7 @@ from aioquic.asyncio import QuicConnectionProtocol, serve
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated
-from loopback import CREDENTIAL, HOST, LOOPBACK, free_port
+from loopback import CREDENTIAL, HOST, LOOPBACK
 
 from testbed.network.loop import VirtualLoop
 from testbed.transports import doq, sockets
@@ -45,8 +47,17 @@ class Doq:
         return await doq.connect(HOST, remote[0], remote, timeout=timeout, **options)
 
 
+# Outside the range of ports that the kernel gives away, so that no client's socket ever takes one of them.
+PORTS = itertools.chain(range(10000 + os.getpid() * 131 % 20000, 32000), range(10000, 32000))
+
+
 def udp_port(address=LOOPBACK):
-    return free_port(address, socket.SOCK_DGRAM)
+    """A port that nobody has used before."""
+    for port in PORTS:
+        with socket.socket(sockets.family(address), socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.bind((address, port))
+            return port
+    raise AssertionError("no port left")
 
 
 class Relay:
