@@ -85,7 +85,7 @@ async def meet(stage, name, **parameters):
         stage.network.hops[LINK],
         [attacker],
         lambda address: LINK,
-        lambda kind, role: WORLD.forged_credential(kind, SERVER.name),
+        lambda kind, role: WORLD.forged_credential(kind, SERVER.role),
         lambda line: None,
     )
     link.switch({0})
@@ -141,7 +141,7 @@ async def untouched(stage):
 
 async def main(stage):
     stage.begin()
-    listeners = stage.servers(WORLD, (), [])
+    services = stage.servers(WORLD, (), [])
     seen = {
         "strip-ds-glue": await meet(stage, "strip-ds-glue"),
         "forge-ns": await meet(stage, "forge-ns", zone="dnshost.net"),
@@ -155,8 +155,7 @@ async def main(stage):
         "observe": await meet(stage, "observe"),
         "untouched": await untouched(stage),
     }
-    for listener in listeners:
-        listener.close()
+    services.close()
     print(json.dumps(seen))
 
 
