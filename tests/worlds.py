@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from testbed import signals, topology
@@ -46,8 +46,8 @@ def configuration(of: World, chosen: Policy, looks_for: Iterable[str]) -> Config
     )
 
 
-def scene_of(of: World, link: str) -> Scene:
-    return scene(of, link, random.Random(0))
+def scene_of(of: World, link: str, obtained: Set[str] = frozenset()) -> Scene:
+    return scene(of, link, random.Random(0), obtained)
 
 
 def attacker(of: World, name: str, link: str, **parameters: Any) -> Attacker:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -21,6 +21,7 @@ import dns.name
 import dns.rrset
 from pydantic import BaseModel, ConfigDict, Field
 
+from testbed.core.acme import Challenge
 from testbed.core.transfer import Incoming, transfer
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
@@ -90,9 +91,10 @@ class Impersonate:
     certificate: CertificateKind
 
 
-CertificateKind = Literal["own-name", "self-signed", "expired", "mis-issued"]
+CertificateKind = Literal["own-name", "self-signed", "expired", "mis-issued", "obtained"]
 """own-name: valid, for the attacker's name; self-signed: for the victim's name; expired: once valid for
-the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts."""
+the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts; obtained: such
+a one, if that CA issued it in the run, and otherwise the session is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,8 @@ class Scene:
     rng: random.Random
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     """Zones as they once were, signed and genuine; whoever kept a copy has it."""
+    obtained: Set[str] = frozenset()
+    """Roles for whose servers' names the CA has issued a certificate to the attacker so far."""
 
 
 class Parameters(BaseModel):
@@ -263,6 +267,9 @@ class Attacker:
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """The resolver sent a ClientHello."""
         return None
+
+    def challenged(self, challenge: Challenge) -> None:
+        """The CA tells whoever ordered a certificate what it will look for. Not on a link: by its own way."""
 
     def serves(self) -> Iterable[Zone]:
         """Zones that the attacker's own server serves beside its own one."""

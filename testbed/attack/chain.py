@@ -18,6 +18,7 @@ from testbed.attack.api import (
     Drop,
     Handshake,
     HandshakeAction,
+    Impersonate,
     MessageAction,
     Query,
     Replace,
@@ -79,7 +80,7 @@ class Chain:
         """What becomes of a ClientHello: the first attacker that does anything decides."""
         for attacker in self._on():
             action = attacker.handshake(handshake)
-            if action is not None:
+            if action is not None and _possible(action, attacker, handshake):
                 _count(attacker, action)
                 return action
         return None
@@ -136,6 +137,13 @@ class Chain:
                 case Delay(seconds):
                     delay += seconds
         return tuple(Forward(wire, delay) for wire in wires)
+
+
+def _possible(action: HandshakeAction, attacker: Attacker, handshake: Handshake) -> bool:
+    """Whether an attacker can do what it wants to: nobody presents a certificate that was never issued."""
+    if isinstance(action, Impersonate) and action.certificate == "obtained":
+        return handshake.server in attacker.scene.obtained
+    return True
 
 
 def _count(attacker: Attacker, action: object) -> None:

@@ -134,6 +134,14 @@ class ReferenceResolver:
         if not answer.done():
             answer.set_result([message.encode(response, limit)])
 
+    async def resolve(self, query: dns.message.Message) -> dns.message.Message:
+        """The answer to a query of the host's own, for which the resolver need not be started."""
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._core.ask(query, (answer, Transport.TCP))
+        self._pump()
+        (wire,) = await answer
+        return dns.message.from_wire(wire)
+
     # -- the core's requests -----------------------------------------------------------------------
 
     def _pump(self) -> None:

@@ -28,7 +28,7 @@ _RULES = """
 table inet attacker {{
   chain returning {{
     type filter hook prerouting priority mangle - 5
-    iifname "{far}" socket transparent 1 meta mark set 1 accept
+    iifname {{ {far} }} socket transparent 1 meta mark set 1 accept
   }}
   chain taken {{
     type filter hook prerouting priority mangle
@@ -135,7 +135,8 @@ class AttackedLink:
                         port=port,
                     )
         holding = _HELD.format(near=near, ports=_listed(held)) if held else ""
-        return _RULES.format(far=hop.far_side.name, held=holding, taken=taken)
+        far = ", ".join(f'"{interface.name}"' for interface in hop.far_sides)
+        return _RULES.format(far=far, held=holding, taken=taken)
 
     def _refuse(self, payload: bytes, source: Address, destination: Address, prohibited: bool) -> None:
         """Tell the resolver by ICMP that a datagram of its did not get through."""

@@ -89,6 +89,14 @@ class Service(Part):
         return tuple((transport, self.port or transport.port) for transport in self.transports)
 
 
+class CertificateAuthority(Part):
+    """How the CA that resolvers trust looks at DNS before it issues a certificate."""
+
+    dnssec: StrictBool = Field(
+        True, description="Whether it validates what it finds (CA/Browser Forum ballot SC-085v2)."
+    )
+
+
 def _by_role(model: type[AnyPart], value: Any, info: ValidationInfo) -> dict[str, AnyPart]:
     """A mapping from role to options, of roles that the topology has."""
     known = context_of(info).topology
@@ -119,6 +127,9 @@ class World(Part):
     secure: dict[str, Service] = Field(
         default_factory=dict,
         description="Servers that offer encryption, by role: a list, or a mapping to options.",
+    )
+    ca: CertificateAuthority = Field(
+        CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
     )
     records: tuple[RecordText, ...] = Field(
         (), description="Further records, NAME TTL TYPE RDATA, for the zones that their names lie in."

@@ -8,7 +8,7 @@ from typing import Literal
 
 from testbed.core.transport import Transport
 from testbed.evidence import Frame, LinkCapture, PhaseEvidence, Side
-from testbed.topology import CLIENT
+from testbed.topology import CA, CLIENT
 from testbed.verdict import tls
 from testbed.verdict.frames import Fragment, Packet
 from testbed.verdict.messages import Dns
@@ -108,8 +108,8 @@ class PhaseView:
         self.resolver = {link: read(capture, "resolver") for link, capture in evidence.captures.items()}
 
     def server_links(self) -> Iterator[SideView]:
-        """The resolver's side of every link but the client's."""
-        return (view for link, view in self.resolver.items() if link != CLIENT)
+        """The resolver's side of every link from it to servers."""
+        return (view for link, view in self.resolver.items() if link not in (CLIENT, CA))
 
     def sides(self, link: str) -> list[SideView]:
         """Both sides of a link, the resolver's first; none if there is no capture."""

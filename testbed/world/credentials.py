@@ -67,7 +67,7 @@ def forged(
     match kind:
         case "own-name":
             return _issue(issuer, (own,), CERTIFICATE_LIFE, f"attacker {own}")
-        case "mis-issued":
+        case "mis-issued" | "obtained":
             return _issue(issuer, (victim,), CERTIFICATE_LIFE, key)
         case "expired":
             return _issue(issuer, (victim,), EXPIRED_LIFE, key)
