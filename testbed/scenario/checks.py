@@ -81,6 +81,7 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
                 )
     if topology is None:
         return
+    yield from _agents(world, topology)
     signed = {topology.by_role[role].zone for role in world.signed}
     for role, signing in world.signed.items():
         parent = topology.by_role[role].parent
@@ -92,6 +93,19 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
             f"{role} ({zone}) is signed but its parent {parent} ({above}) is not; "
             f"sign {parent} too, or set `island: true` for {role}",
         )
+
+
+def _agents(world: World, topology: Topology) -> Iterator[Problem]:
+    """Agents that no server may name (RFC 9567 section 8.1)."""
+    for role, agent in world.report_channel.items():
+        if role not in topology.by_role:
+            yield ("report_channel", role), unknown("role", role, topology.roles)
+        elif agent.is_subdomain(topology.by_role[role].zone):
+            zone = topology.by_role[role].zone
+            message = f"{agent} lies in {zone}, on which it is to report; take a domain outside of it"
+            yield ("report_channel", role), message
+        elif len(agent) == 1:
+            yield ("report_channel", role), "the root is no agent domain; name one"
 
 
 def attack(attack: Attack) -> Iterator[Problem]:

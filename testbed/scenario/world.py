@@ -22,7 +22,7 @@ from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
-from testbed.scenario.values import RecordText
+from testbed.scenario.values import NameText, RecordText
 
 SERVED = (Transport.DOT,)
 """The encrypted transports that the testbed's servers can offer: those that have a file there."""
@@ -130,6 +130,10 @@ class World(Part):
     )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
+    )
+    report_channel: dict[str, NameText] = Field(
+        default_factory=dict,
+        description="Agent domains that servers name for reports of failures (RFC 9567), by role.",
     )
     records: tuple[RecordText, ...] = Field(
         (), description="Further records, NAME TTL TYPE RDATA, for the zones that their names lie in."

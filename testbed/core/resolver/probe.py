@@ -34,7 +34,7 @@ class Probe:
             return (yield from self._encrypted_first(peer, question, advice.connect, path))
         for transport in advice.connect:
             yield Spawn(self._background(peer, transport, path))
-        paths = [self._in_clear(peer.address, question)]
+        paths = [self._in_clear(peer.address, question, path)]
         paths += [self._encrypted(peer, question, transport, path) for transport in advice.connect]
         won: Exchanged = yield First(tuple(paths))
         return won
@@ -52,10 +52,10 @@ class Probe:
                     server=peer.address,
                     transport=transport,
                 )
-        return (yield from self._in_clear(peer.address, question))
+        return (yield from self._in_clear(peer.address, question, path))
 
-    def _in_clear(self, address: str, question: Question) -> Task[Exchanged]:
-        transport, response = yield from self._wire.in_clear(address, question)
+    def _in_clear(self, address: str, question: Question, path: Path) -> Task[Exchanged]:
+        transport, response = yield from self._wire.in_clear(address, question, by_stream=path.by_stream)
         return transport, None, response
 
     def _encrypted(self, peer: Peer, question: Question, transport: Transport, path: Path) -> Task[Exchanged]:

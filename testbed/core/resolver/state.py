@@ -7,15 +7,17 @@ import random
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
+import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
 from cryptography import x509
 
 from testbed.core.delegation import Delegation, Offer, Offers
+from testbed.core.message import report_channel
 from testbed.core.policy import CommitmentKey, Policy
 from testbed.core.probing import Prober
-from testbed.core.resolver.cache import Cache, Security, Standing
+from testbed.core.resolver.cache import Cache, Key, Security, Standing
 from testbed.core.resolver.requests import Session, sni_text
 from testbed.core.signal import Heard, Signal
 from testbed.core.transport import Transport
@@ -35,12 +37,16 @@ PRECONFIGURED = "preconfigured"
 
 
 class ResolutionError(Exception):
-    """A name could not be resolved. ``code`` is an extended DNS error (RFC 8914), ``text`` says why."""
+    """A name could not be resolved. ``code`` is an extended DNS error (RFC 8914), ``text`` says why.
+
+    ``subject`` is the name and type whose resolution failed, where that is known.
+    """
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.subject: Key | None = None
 
 
 class CircleError(ResolutionError):
@@ -124,6 +130,8 @@ class Memory:
     hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
     places: dict[str, float] = field(default_factory=dict)
     promises: dict[Hashable, float] = field(default_factory=dict)
+    agents: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
+    """By zone, whom its servers want failures to be reported to (RFC 9567)."""
     prober: Prober = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,11 +192,20 @@ class Memory:
 
         Only then does a failed lookup mean that something is withheld (RFC 9460 section 3.1).
         """
-        for depth in range(len(name), 0, -1):
-            delegation = self.delegations.get(name.split(depth)[1])
-            if delegation is not None:
-                return delegation.security is Security.SECURE
-        return False
+        return self.delegations[self.zone_of(name)].security is Security.SECURE
+
+    def zone_of(self, name: dns.name.Name) -> dns.name.Name:
+        """The zone that holds a name, as far as is known."""
+        parents = (name.split(depth)[1] for depth in range(len(name), 0, -1))
+        return next(parent for parent in parents if parent in self.delegations)
+
+    def hear_agent(self, zone: dns.name.Name, response: dns.message.Message) -> None:
+        """Remember whom a server of a zone names in a response, the last one instead of those before."""
+        agent = report_channel(response)
+        if agent is not None:
+            self.agents[zone] = agent
+        else:
+            self.agents.pop(zone, None)
 
     def accept_promise(self, heard: Heard, now: float) -> None:
         """Remember a server's promise to encrypt, if the policy accepts it from where it came.
@@ -255,6 +272,7 @@ class Memory:
         self.delegations.clear()
         self.keys.clear()
         self.unreachable.clear()
+        self.agents.clear()
         self._prime()
 
 
@@ -288,12 +306,14 @@ class Effort:
 class Path:
     """Where in the tree of nested work a task is, so that circles are seen.
 
-    ``pending`` holds what is being worked on by the task and by those that wait for it.
+    ``pending`` holds what is being worked on by the task and by those that wait for it. ``by_stream`` has
+    clear text go over TCP.
     """
 
     effort: Effort
     depth: int = 0
     pending: frozenset[object] = frozenset()
+    by_stream: bool = False
 
     def enter(self, work: object) -> Path:
         """The path of work nested in this one. Raises CircleError when that closes a circle."""
@@ -301,4 +321,4 @@ class Path:
             raise CircleError(0, f"needs itself: {work}")
         if self.depth >= NESTED_RESOLUTIONS:
             raise CircleError(0, f"nested deeper than {NESTED_RESOLUTIONS}: {work}")
-        return Path(self.effort, self.depth + 1, self.pending | {work})
+        return Path(self.effort, self.depth + 1, self.pending | {work}, self.by_stream)
