@@ -7,7 +7,7 @@ is claimed is shown on the wire; what both can run must come to the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,24 +15,20 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from testbed.attack.api import (
-    Alert,
-    Attacker,
-    Connect,
-    Drop,
-    Handshake,
-    Impersonate,
-    Reset,
-    Unreachable,
-)
-from testbed.attack.chain import Chain, Forward, Pending, Return
+from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.api import Attacker
+from testbed.attack.chain import Chain
+from testbed.attack.events import Connect, Datagram as Packet, Established, Handshake
+from testbed.attack.fates import Forward, Return
+from testbed.attack.pending import Pending
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
-from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transmit
+from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.world.build import EVIL, World
+from testbed.topology import EVIL
+from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 
@@ -48,12 +44,16 @@ class Sent:
 
 @dataclass(slots=True)
 class _Line:
-    """What lies between the resolver and a server in one session or datagram exchange."""
+    """What lies between the resolver and a server in one session or datagram exchange.
+
+    ``session`` is what an attacker sees of one that is encrypted, the last time that data were sent in it.
+    """
 
     role: str
     transport: Transport
     pending: Pending
     terminated: bool = False
+    session: Established | None = None
 
 
 @dataclass
@@ -73,7 +73,10 @@ class MemoryNetwork:
         self.now = float(EPOCH)
         self.sent: list[Sent] = []
         self._rng = random.Random(f"{self.seed} resolver")
-        self._chains = {link: Chain(attackers) for link, attackers in self.attackers.items()}
+        self._chains = {
+            link: Chain(attackers, lambda: self.now - EPOCH) for link, attackers in self.attackers.items()
+        }
+        self._steps = 0
         self._idle = Chain(())
         self._lines: dict[int, _Line] = {}
         self._numbers = 0
@@ -86,15 +89,29 @@ class MemoryNetwork:
         return self.resolver.trace
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Sessions do not outlive it: servers close what is idle."""
-        self.now += seconds
+        """Let time pass, and the resolver do what falls into it.
+
+        Sessions do not outlive it: servers close what is idle.
+        """
+        until = self.now + seconds
+        while (alarm := self.resolver.alarm) is not None and alarm <= until:
+            self._pass_until(alarm)
+            self.resolver.wake()
+            self.run()
+        self._pass_until(until)
+
+    def _pass_until(self, moment: float) -> None:
+        self.now = max(self.now, moment)
         for line in list(self._lines):
             self._hang_up(line)
 
     def ask(
         self, name: str | dns.name.Name, rdtype: str | dns.rdatatype.RdataType = "A", **options: Any
     ) -> dns.message.Message:
-        """Ask the resolver, and carry out all that follows from it."""
+        """Ask the resolver, and carry out all that follows from it: one step, as attackers count them."""
+        for chain in self._chains.values():
+            chain.begin_step(self._steps)
+        self._steps += 1
         query = message.query(_name(name), _type(rdtype), id=0, **options)
         query.flags |= dns.flags.RD | dns.flags.AD
         self.resolver.ask(query, None)
@@ -128,13 +145,20 @@ class MemoryNetwork:
             case Dial():
                 return self._dial(request)
             case Transmit():
-                if request.session.number not in self._lines:
-                    raise TransportError(Failure.CLOSED, "the session has ended")
-                return self._exchange(self._lines[request.session.number], request.wire)
+                return self._exchange(self._held(request.session), request.wire)
+            case Transfer():
+                self._transfer(request)
+                return None
             case HangUp():
                 self._lines.pop(request.session.number, None)
                 return None
         raise TypeError(f"the core asked for {request!r}")
+
+    def _held(self, session: Session) -> _Line:
+        """The line of a session that is open still. Raises TransportError."""
+        if session.number not in self._lines:
+            raise TransportError(Failure.CLOSED, "the session has ended")
+        return self._lines[session.number]
 
     def _line(self, address: str, transport: Transport) -> _Line:
         server = self.world.topology.at(address)
@@ -146,24 +170,32 @@ class MemoryNetwork:
         return _Line(server.role, transport, Pending(chain, transport, server.role))
 
     def _exchange(self, line: _Line, wire: bytes) -> bytes:
+        for answer in self._answers(line, wire):
+            return answer
+        raise TransportError(Failure.TIMEOUT, "no response")
+
+    def _transfer(self, request: Transfer) -> None:
+        for answer in self._answers(self._held(request.session), request.wire):
+            if request.incoming.take(answer):
+                return
+        raise TransportError(Failure.TIMEOUT, "no complete transfer")
+
+    def _answers(self, line: _Line, wire: bytes) -> Iterator[bytes]:
+        """What comes back for a query, message by message. Raises TransportError when the line breaks."""
         self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
         match line.pending.query(wire):
             case Return(answer):
-                return answer
+                yield answer
             case Forward(forwarded):
-                answers = self._server(line.role).respond_wire(forwarded, line.transport)
+                for response in self._server(line.role).respond_wire(forwarded, line.transport):
+                    for fate in line.pending.responses(response):
+                        match fate:
+                            case Forward(answer) | Return(answer):
+                                yield answer
+                            case Reset():
+                                raise TransportError(Failure.RESET)
             case Reset():
                 raise TransportError(Failure.RESET)
-            case Drop():
-                answers = []
-        if not answers:
-            raise TransportError(Failure.TIMEOUT, "no response")
-        match line.pending.response(answers[0]):
-            case Forward(answer) | Return(answer):
-                return answer
-            case Reset():
-                raise TransportError(Failure.RESET)
-        raise TransportError(Failure.TIMEOUT, "no response")
 
     def _server(self, role: str) -> Authoritative:
         return self._evil if role == EVIL else self.world.authoritative(role)

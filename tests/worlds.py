@@ -42,6 +42,7 @@ def configuration(of: World, chosen: Policy, looks_for: Iterable[str]) -> Config
         trust_anchor=of.trust_anchor if chosen.dnssec else None,
         authorities=(of.authority.certificate,),
         signals=tuple(signals.load(name) for name in looks_for),
+        root_sources=of.root_sources(),
     )
 
 

@@ -49,6 +49,7 @@ def configuration(cell: Cell, world: World) -> Configuration:
         signals=tuple(signals.load(name) for name in names),
         transports=ENCRYPTED,
         families=world.topology.families,
+        root_sources=world.root_sources(),
     )
 
 
@@ -86,6 +87,7 @@ def scene(world: World, link: str, rng: random.Random) -> Scene:
         zones=world.zones,
         link=link,
         rng=rng,
+        past=world.past,
     )
 
 
