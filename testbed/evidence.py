@@ -83,6 +83,8 @@ class AttackerReport:
 class Decision:
     """One line of the resolver's trace: what it decided, and why. It explains a verdict, no more.
 
+    ``time`` is Unix time in the world, which stands still while anything is under way.
+
     ``kind`` is a word such as "referral", "signal", "handshake", "fallback", "validation", "answer".
     ``authenticated`` is set on "handshake" decisions of the reference resolver.
     """

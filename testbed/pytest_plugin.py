@@ -24,7 +24,10 @@ _pools = pytest.StashKey[dict[str, "Pool"]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     parser.addini(
-        "adox_scenarios", "Names of folders whose YAML files are scenarios.", type="args", default="scenarios"
+        "adox_scenarios",
+        "Names of folders whose YAML files are scenarios.",
+        type="args",
+        default=["scenarios"],
     )
     group = parser.getgroup("adox")
     group.addoption("--adox-results", metavar="DIR", help="Keep the evidence of scenarios in this folder.")

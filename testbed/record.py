@@ -75,7 +75,7 @@ class Outcome(_Model):
     acted: int = 0
     """How many messages and connections the attackers interfered with: what the attack cost them."""
     encrypting_share: int | None = None
-    """Per cent of queries that went to servers that encrypt, where a zone has some that do and some that do not."""
+    """Per cent of queries that went to servers that encrypt, where only some servers of a zone do."""
     changed_rrsets: int | None = None
     """How many RRsets operators had to change for the rollout of encryption that a scenario is about."""
     changed_zones: int | None = None

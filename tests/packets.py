@@ -336,18 +336,19 @@ class TlsFlow(Flow):
     def hello(self) -> Frame:
         """Open the TCP connection and send the ClientHello."""
         self.open()
-        self._step("far")
+        self.step("far")
         return self.flush("far")
 
     def shake(self) -> TlsFlow:
         """The whole handshake, with the server's tickets."""
         self.hello()
         for towards in ("resolver", "far", "resolver", "far"):
-            self._step(towards)
+            self.step(towards)
             self.flush(towards)
         return self
 
-    def _step(self, towards: str) -> None:
+    def step(self, towards: str) -> None:
+        """Let one end go on with the handshake."""
         try:
             self.ends[towards].do_handshake()
         except SSL.WantReadError:

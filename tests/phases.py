@@ -10,6 +10,7 @@ from OpenSSL import SSL
 from packets import HOSTED, Flow, Tape, TlsFlow, make_query, make_response
 
 from testbed.evidence import AttackerReport, Decision, PhaseEvidence
+from testbed.record import Verdict
 from testbed.verdict.dissect import dissect
 from testbed.verdict.facts import Facts
 from testbed.verdict.judge import Judgement, judge
@@ -135,6 +136,19 @@ def flags(judgement: Judgement) -> dict[str, object]:
     }
     raised = {name: getattr(outcome, name) for name in quiet}
     return {name: value for name, value in raised.items() if value != quiet[name]}
+
+
+LEAK = {"verdict": Verdict.LEAK, "leak": "name"}
+
+
+def exposed(judgement) -> list[tuple[str, str, str, bool]]:
+    return [(e.link, e.secret, e.how, e.at_rest) for e in judgement.outcome.exposures]
+
+
+def in_clear(walk: Walk, role: str = "target", qname: str = NAME, **response) -> None:
+    """A query over UDP and its response."""
+    query = make_query(qname, ids=walk.tape.ids)
+    walk.tape.ask(role, query, make_response(query, **(response or {"answer": [ADDRESS, SIGNATURE]})))
 
 
 def terminated(walk: Walk, role: str = "target", relay: bool = True, **response) -> Callable[[], None]:

@@ -240,6 +240,12 @@ class TestDsGlue:
         net.ask(SECRET)
         assert not asked(net, "ns-zone")
 
+    def test_root_servers_are_asked_without_a_detour(self):
+        of = world(signal=("ds-glue",), secure=("target",))
+        net = network(of, looks_for=["ds-glue"])
+        net.ask("nothing.org.")
+        assert {name for _, name in asked(net, "root")} == {".", "org."}
+
     @pytest.mark.parametrize(
         ("accept", "secure", "encrypted"),
         [

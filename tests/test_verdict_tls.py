@@ -113,7 +113,7 @@ def test_refused_certificate_shows_as_an_alert():
     flow = TlsFlow(tape, "target")
     flow.ends["far"].set_verify(SSL.VERIFY_PEER, lambda *_: False)
     flow.hello()
-    flow._step("resolver")
+    flow.step("resolver")
     flow.flush("resolver")
     with pytest.raises(SSL.Error):
         flow.ends["far"].do_handshake()

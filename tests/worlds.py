@@ -8,7 +8,7 @@ from typing import Any
 
 from testbed import signals, topology
 from testbed.attack import catalogue
-from testbed.attack.api import Attacker
+from testbed.attack.api import Attacker, Scene
 from testbed.core.policy import POLICIES, Policy
 from testbed.core.resolver.state import Configuration
 from testbed.memory import MemoryNetwork
@@ -46,9 +46,13 @@ def configuration(of: World, chosen: Policy, looks_for: Iterable[str]) -> Config
     )
 
 
+def scene_of(of: World, link: str) -> Scene:
+    return scene(of, link, random.Random(0))
+
+
 def attacker(of: World, name: str, link: str, **parameters: Any) -> Attacker:
     kind = catalogue.load(name)
-    return kind(scene(of, link, random.Random(0)), kind.Parameters(**parameters))
+    return kind(scene_of(of, link), kind.Parameters(**parameters))
 
 
 def network(

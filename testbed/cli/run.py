@@ -90,6 +90,8 @@ def command(
     if report is not None:
         screen.print(f"Report: {html.write(runs, report)}", highlight=False)
     screen.print(f"Evidence: {folder}", highlight=False)
+    if runs and all(status(run) is Status.SKIPPED for run in runs):
+        raise typer.Exit(ExitCode.CANNOT_RUN)
     good = all(status(run) in _GOOD for run in runs)
     raise typer.Exit(ExitCode.AS_EXPECTED if good else ExitCode.DIFFERS)
 

@@ -45,10 +45,13 @@ SETTINGS: dict[str, str | int] = {
     # ICMP errors are sent whenever they are due, not only so many a second.
     "ipv4/icmp_ratemask": 0,
     "ipv6/icmp/ratelimit": 0,
+    "ipv6/icmp/ratemask": "127",  # a type that does not exist: even the limit for all of them is off
     # Connections remember nothing of earlier ones, and wait for no timer of the kernel: no pacing (BBR), no
     # probing for a loss, no waiting for more to send.
     "ipv4/tcp_congestion_control": "reno",
     "ipv4/tcp_autocorking": 0,
+    # Windows that do not grow: no system call sends more than the ring of a capture holds.
+    "ipv4/tcp_rmem": "4096 131072 131072",
     "ipv4/tcp_no_metrics_save": 1,
     "ipv4/tcp_early_retrans": 0,
     "ipv4/tcp_slow_start_after_idle": 0,

@@ -16,9 +16,10 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 
-from testbed.attack.api import Connect, Drop, Reset, Unreachable
+from testbed.attack.api import Connect, ConnectAction, Drop, Reset, Unreachable
 from testbed.attack.chain import Chain
 from testbed.network.host import Hop
 
@@ -40,13 +41,39 @@ _PREPARED: set[int] = set()
 """Hops, by the process that keeps them alive, that have the pair."""
 
 
+@dataclass(frozen=True, slots=True)
+class Syn:
+    """What tells one connection attempt from another."""
+
+    source: str
+    source_port: int
+    server: str
+    port: int
+    sequence: int
+
+
+class Decisions:
+    """What becomes of each connection attempt. One that is sent again meets the same fate as before."""
+
+    def __init__(self, chain: Chain, role_at: Callable[[str], str]) -> None:
+        self._chain = chain
+        self._role_at = role_at
+        self._made: dict[Syn, ConnectAction] = {}
+
+    def on(self, syn: Syn) -> ConnectAction:
+        """The attackers' decision, asked for once."""
+        if syn not in self._made:
+            self._made[syn] = self._chain.connect(Connect("tcp", syn.port, self._role_at(syn.server)))
+        return self._made[syn]
+
+
 class SynGate:
     """The attackers' say about TCP connections from the resolver over one hop."""
 
     def __init__(self, hop: Hop, chain: Chain, ports: frozenset[int], role_at: Callable[[str], str]) -> None:
-        self._chain = chain
+        self._decisions = Decisions(chain, role_at)
         self._ports = ports
-        self._role_at = role_at
+        made_up()
         self._loop = asyncio.get_running_loop()
         self._tap = hop.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._tap.bind((hop.resolver_side.name, 0x0003))
@@ -69,11 +96,10 @@ class SynGate:
                     self._consider(frame)
 
     def _consider(self, frame: bytes) -> None:
-        found = read_syn(frame)
-        if found is None or found[1] not in self._ports:
+        syn = read_syn(frame)
+        if syn is None or syn.port not in self._ports:
             return
-        server, port = found
-        match self._chain.connect(Connect("tcp", port, self._role_at(server))):
+        match self._decisions.on(syn):
             case None:
                 self._feed.send(SPARE_MAC + frame[6:])
             case Reset():
@@ -102,24 +128,26 @@ def _mac_text(mac: bytes) -> str:
 
 
 def made_up() -> ModuleType:
-    """The module that makes packets up; it loads scapy, which takes long."""
+    """The module that makes packets up. It loads scapy, which takes so long that SYNs would be sent again."""
     return importlib.import_module("testbed.onpath.packets")
 
 
-def read_syn(frame: bytes) -> tuple[str, int] | None:
-    """Destination address and port of a frame that holds a TCP SYN without ACK; None for all others."""
+def read_syn(frame: bytes) -> Syn | None:
+    """The connection attempt in a frame that holds a TCP SYN without ACK; None for all others."""
     if len(frame) < _ETHERNET + 40:
         return None
     (ethertype,) = struct.unpack_from("!H", frame, 12)
     if ethertype == ETHERTYPE_IPV4:
         tcp = _ETHERNET + (frame[_ETHERNET] & 0x0F) * 4
-        protocol, destination = frame[_ETHERNET + 9], frame[_ETHERNET + 16 : _ETHERNET + 20]
+        protocol, addresses = frame[_ETHERNET + 9], frame[_ETHERNET + 12 : _ETHERNET + 20]
     elif ethertype == ETHERTYPE_IPV6:
         tcp = _ETHERNET + 40
-        protocol, destination = frame[_ETHERNET + 6], frame[_ETHERNET + 24 : _ETHERNET + 40]
+        protocol, addresses = frame[_ETHERNET + 6], frame[_ETHERNET + 8 : _ETHERNET + 40]
     else:
         return None
     if protocol != _TCP or len(frame) < tcp + 20 or frame[tcp + 13] & (_SYN | _ACK) != _SYN:
         return None
-    (port,) = struct.unpack_from("!H", frame, tcp + 2)
-    return str(ipaddress.ip_address(destination)), port
+    source_port, port, sequence = struct.unpack_from("!HHI", frame, tcp)
+    half = len(addresses) // 2
+    source, server = (str(ipaddress.ip_address(one)) for one in (addresses[:half], addresses[half:]))
+    return Syn(source, source_port, server, port, sequence)

@@ -13,7 +13,9 @@ from testbed.run.keep import Keeper
 from testbed.run.phase import Phase
 from testbed.run.stage import Stage
 from testbed.scenario.cell import Cell
+from testbed.verdict.dissect import dissect
 from testbed.verdict.judge import judge
+from testbed.verdict.views import PhaseView
 from testbed.world.build import World, build
 from testbed.world.changes import changes
 
@@ -24,8 +26,13 @@ REMEMBERED_BASELINES = 64
 class _Baseline:
     """The baseline of all cells that differ in nothing but their attackers, and where its evidence lies."""
 
-    evidence: PhaseEvidence
+    view: PhaseView
     folder: str | None
+
+    @property
+    def evidence(self) -> PhaseEvidence:
+        """What the phase left behind."""
+        return self.view.evidence
 
 
 class Runner:
@@ -45,7 +52,7 @@ class Runner:
         attack: PhaseEvidence | None = None
         if cell.scenario.attack:
             attack = await Phase(self._stage, cell, world, self._seed, attacked=True).play()
-        judgement = judge(facts(cell, world), baseline.evidence, attack)
+        judgement = judge(facts(cell, world), baseline.view, attack)
         last = attack if attack is not None else baseline.evidence
         folder = baseline.folder
         if attack is not None and self._keeper is not None:
@@ -72,7 +79,7 @@ class Runner:
             folder = None
             if self._keeper is not None:
                 folder = self._keeper.keep(f"baselines/{key[:16]}", evidence, {})
-            held = self._baselines[key] = _Baseline(evidence, folder)
+            held = self._baselines[key] = _Baseline(dissect(evidence), folder)
             if len(self._baselines) > REMEMBERED_BASELINES:
                 self._baselines.popitem(last=False)
         return held

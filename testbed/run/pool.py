@@ -14,6 +14,7 @@ from pathlib import Path
 from testbed.network import sandbox
 from testbed.record import Run, Verdict
 from testbed.scenario.cell import Cell
+from testbed.scenario.engine import REFERENCE
 
 PATIENCE = 120.0
 """Seconds of real time after which a worker that says nothing is given up."""
@@ -61,6 +62,10 @@ class Pool:
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Run]:
         """Run cells; records come as they are finished, those of one file and baseline in order."""
+        for cell in cells:
+            if cell.scenario.resolver.engine != REFERENCE:
+                yield _not_run(cell, Verdict.SKIPPED, "only the reference resolver can be run", None)
+        cells = [cell for cell in cells if cell.scenario.resolver.engine == REFERENCE]
         batches = _batches(cells)
         self._staff(min(self._jobs, len(batches)))
         for seat in self._seats:
@@ -140,7 +145,8 @@ class Pool:
         seat.worker.wait_ready()
         self._watch(seat)
         if unfinished:
-            yield _given_up(unfinished[0], f"the worker ended with status {status}")
+            reason = f"the worker ended with status {status}"
+            yield _not_run(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
             self._give(seat, [unfinished[1:]] if unfinished[1:] else [])
 
 
@@ -167,10 +173,11 @@ def following(batches: Sequence[Batch], topology: str, taken: Collection[str]) -
     return next(index for index, batch in enumerate(batches) if batch[0].scenario.topology == topology)
 
 
-def _given_up(cell: Cell, reason: str) -> Run:
+def _not_run(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:
+    """The record of a run that did not take place, or did not end."""
     scenario = cell.scenario
     return Run(
-        verdict=Verdict.INCONCLUSIVE,
+        verdict=verdict,
         reason=reason,
         id=cell.id,
         scenario=scenario.id,
@@ -179,6 +186,6 @@ def _given_up(cell: Cell, reason: str) -> Run:
         policy=scenario.resolver.policy.name,
         cell=dict(cell.cell),
         claim=scenario.claim,
-        expected=False,
-        mismatches=(f"verdict: {reason}",),
+        expected=expected,
+        mismatches=(f"verdict: {reason}",) if expected is False else (),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -17,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-import testbed
 from testbed import signals
 from testbed.core.transport import Transport
 from testbed.scenario import checks
@@ -26,8 +24,7 @@ from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
 from testbed.scenario.values import RecordText
 
-_TRANSPORTS = Path(testbed.__file__).parent / "transports"
-SERVED = tuple(item for item in Transport if item.encrypted and (_TRANSPORTS / f"{item}.py").is_file())
+SERVED = (Transport.DOT,)
 """The encrypted transports that the testbed's servers can offer: those that have a file there."""
 
 Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]

@@ -137,6 +137,8 @@ class Memory:
             for address in root.addresses:
                 rdtype = dns.rdatatype.AAAA if ":" in address else dns.rdatatype.A
                 self.hints.setdefault((root.name, rdtype), []).append(address)
+            # No delegation on the way to a root server could say anything before one is asked.
+            self.offers.see(root.name, math.inf)
             if configuration.policy.preconfigured_root and root.offers:
                 offer = Offer(PRECONFIGURED, root.offers, Standing.VALIDATED, math.inf)
                 self.offers.learn(root.name, offer, 0.0)

@@ -1,0 +1,72 @@
+"""What the documentation shows works as it is shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from worlds import network, scene_of, world
+
+from testbed.attack import catalogue
+from testbed.scenario.load import load_text
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def examples(language, *marks):
+    return [
+        pytest.param(text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, text in enumerate(blocks(page, language))
+        if all(mark in text for mark in marks)
+    ]
+
+
+FRAGMENTS = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, text in enumerate(blocks(page, "yaml"))
+    if "\nid:" not in f"\n{text}"
+]
+
+
+@pytest.mark.parametrize("text", examples("yaml", "id:"))
+def test_whole_scenarios_load(text):
+    assert load_text(text, Path("example.yaml"))
+
+
+@pytest.mark.parametrize("text", FRAGMENTS)
+def test_fragments_fit_into_a_scenario(text):
+    attack = "" if "attack:\n  -" in text else "attack: [{attacker: block-tls, on: target}]\n"
+    load_text(f"id: x/y\ntitle: t\n{attack}{text}", Path("example.yaml"))
+
+
+@pytest.mark.parametrize("text", examples("python", "Attacker", "class "))
+def test_attackers_are_found_and_play(text, tmp_path):
+    folder = tmp_path / "attackers"
+    folder.mkdir()
+    (folder / "from_the_docs.py").write_text(text)
+    kind = catalogue.load("from-the-docs", (folder,))
+    of = world(signed=())
+    one = kind(scene_of(of, "target"), kind.Parameters())
+    net = network(of, attackers={"target": [one]})
+    net.ask("example.org.", "MX")
+    assert one.matches
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_attacker_is_in_the_catalogue_page():
+    page = (ROOT / "docs" / "attackers.md").read_text()
+    for name in catalogue.names():
+        assert f"`{name}`" in page

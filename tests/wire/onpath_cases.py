@@ -1,0 +1,164 @@
+"""Run in a sandbox: attackers on the target's link, met over every transport. Prints one JSON object."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from testbed.attack import catalogue
+from testbed.core import message
+from testbed.core.transport import Transport, TransportError
+from testbed.network.loop import VirtualLoop
+from testbed.onpath.link import AttackedLink
+from testbed.run.cast import scene
+from testbed.run.stage import Stage
+from testbed.scenario.world import World as Described
+from testbed.topology import load
+from testbed.transports import dot, tcp, udp
+from testbed.world.build import build
+
+TOPOLOGY = load("hosted")
+LINK = "ns-parent"
+SERVER = TOPOLOGY.by_role[LINK]
+RESOLVER = TOPOLOGY.resolver_addresses
+WORLD = build(
+    TOPOLOGY,
+    Described.model_validate({"signal": ["ds-glue"], "secure": [LINK, "target"], "signed": []}),
+)
+QUESTIONS = {
+    "delegation": ("www.dnshost.net.", "A"),
+    "keys": ("dnshost.net.", "DS"),
+    "service": ("_dns.ns1.dnshost.net.", "SVCB"),
+    "other": ("nothing.net.", "A"),
+}
+
+
+def query(name, rdtype, number):
+    return message.query(dns.name.from_text(name), dns.rdatatype.from_text(rdtype), id=number)
+
+
+async def ask(stage, transport, family, wire):
+    """The answer's octets, or in a word how it failed."""
+    host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
+    try:
+        if transport is Transport.UDP:
+            return await udp.exchange(host, (local, 0), (remote, 53), wire, lambda data: True, 2.0)
+        if transport is Transport.TCP:
+            session = await tcp.connect(host, local, (remote, 53), timeout=2.0)
+        else:
+            name = str(SERVER.name).rstrip(".")
+            session = await dot.connect(host, local, (remote, 853), sni=name, timeout=2.0)
+        answer = await session.exchange(wire, 2.0)
+        session.close()
+        return answer
+    except TransportError as error:
+        return str(error.failure)
+
+
+async def touch_quic(stage, family):
+    """How a datagram to the port of DoQ fares; no server listens there."""
+    host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
+    try:
+        await udp.exchange(host, (local, 0), (remote, 853), b"\xc3" + bytes(1199), lambda data: True, 2.0)
+    except TransportError as error:
+        return str(error.failure)
+
+
+def described(answer):
+    if isinstance(answer, str):
+        return answer
+    read = dns.message.from_wire(answer)
+    sections = (read.answer, read.authority, read.additional)
+    return sorted(rrset.to_text() for section in sections for rrset in section)
+
+
+async def meet(stage, name, **parameters):
+    """What a client sees of an attacker, over every transport and both address families."""
+    kind = catalogue.load(name)
+    attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters(**parameters))
+    link = AttackedLink(
+        stage.network.hops[LINK],
+        [attacker],
+        lambda address: LINK,
+        lambda kind, role: WORLD.forged_credential(kind, SERVER.role),
+        lambda line: None,
+    )
+    link.switch({0})
+    seen = {}
+    for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+        for family in (0, 1):
+            for label, (qname, rdtype) in QUESTIONS.items():
+                wire = query(qname, rdtype, 7).to_wire()
+                answer = await ask(stage, transport, family, wire)
+                seen[f"{transport} {4 if family == 0 else 6} {label}"] = described(answer)
+    seen["quic 4"] = await touch_quic(stage, 0)
+    seen["quic 6"] = await touch_quic(stage, 1)
+    link.close()
+    after = await ask(stage, Transport.UDP, 0, query("nothing.net.", "A", 8).to_wire())
+    seen["afterwards"] = described(after)
+    seen["counted"] = [attacker.matches, sum(attacker.actions.values())]
+    await stage.loop.quiesce()
+    return seen
+
+
+async def untouched(stage):
+    """Frames of a link with an attacker that has every hook and does nothing, against none at all."""
+    folder = Path("/tmp/attackers")
+    folder.mkdir()
+    (folder / "idle.py").write_text(
+        "from testbed.attack.api import Attacker, Capability\n"
+        "class Idle(Attacker):\n"
+        "    capability = Capability.ON_PATH\n"
+        "    source = 'none'\n"
+        "    def query(self, query): return None\n"
+        "    def response(self, response): return None\n"
+        "    def connect(self, connect): return None\n"
+        "    def handshake(self, handshake): return None\n"
+    )
+    kind = catalogue.load("idle", (folder,))
+    attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters())
+    link = AttackedLink(stage.network.hops[LINK], [attacker], lambda a: LINK, None, lambda line: None)
+    seen = {}
+    for present in (False, True):
+        link.switch({0} if present else set())
+        answers = []
+        for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+            for family in (0, 1):
+                for number, (qname, rdtype) in enumerate(QUESTIONS.values()):
+                    wire = query(qname, rdtype, number).to_wire()
+                    answer = await ask(stage, transport, family, wire)
+                    answers.append(answer if isinstance(answer, str) else answer.hex())
+        seen[str(present)] = answers
+    link.close()
+    await stage.loop.quiesce()
+    return seen
+
+
+async def main(stage):
+    stage.begin()
+    services = stage.servers(WORLD, (), [])
+    seen = {
+        "strip-ds-glue": await meet(stage, "strip-ds-glue"),
+        "forge-ns": await meet(stage, "forge-ns", zone="dnshost.net"),
+        "forge-glue": await meet(stage, "forge-ns", forge="glue"),
+        "deny-svcb": await meet(stage, "deny-svcb"),
+        "impersonate": await meet(stage, "impersonate"),
+        **{
+            f"block-tls {how}": await meet(stage, "block-tls", how=how)
+            for how in ("reset", "drop", "icmp", "alert")
+        },
+        "observe": await meet(stage, "observe"),
+        "untouched": await untouched(stage),
+    }
+    services.close()
+    print(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    loop = VirtualLoop()
+    loop.run_until_complete(main(Stage(TOPOLOGY, loop)))
