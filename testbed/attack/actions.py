@@ -55,9 +55,9 @@ CertificateKind = Literal[
     "own-name", "self-signed", "expired", "mis-issued", "wrong-usage", "unknown-authority", "stolen"
 ]
 """own-name: valid, for the attacker's name; self-signed: for the victim's name; expired: once valid for
-the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts; wrong-usage:
-the same, but for clients only (RFC 5280 section 4.2.1.12); unknown-authority: for the victim's name, from a CA
-that nobody knows; stolen: the victim's own, and its key."""
+the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts;
+wrong-usage: the same, but for clients only (RFC 5280 section 4.2.1.12); unknown-authority: for the
+victim's name, from a CA that nobody knows; stolen: the victim's own, and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +96,7 @@ EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
 
 Action = (
-    Drop
-    | Reset
-    | Unreachable
-    | Reply
-    | Replace
-    | Delay
-    | Alert
-    | Impersonate
-    | Substitute
-    | Alter
-    | Answer
+    Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
 )
 """Any of them."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from testbed.attack.api import Attacker
 
 Event = TypeVar("Event")
-Chosen = TypeVar("Chosen", bound="Action")
+Chosen = TypeVar("Chosen", bound="Action | None")
 
 Clock = Callable[[], float]
 """Seconds of the world's time since a phase began."""
@@ -69,7 +69,7 @@ class Post:
         """Another step of the scenario begins."""
         self._step = number
 
-    def show(self, hook: Callable[[Event], Chosen | None], event: Event, server: str) -> Chosen | None:
+    def show(self, hook: Callable[[Event], Chosen], event: Event, server: str) -> Chosen | None:
         """Show it an event, and return its action, if there is one that it may carry out.
 
         What cannot be parsed is none of its business, and passes.
