@@ -32,6 +32,7 @@ class DenySvcb(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 9461 section 8"
+    position = "the link of the zone that holds the servers' names"
     denied = dns.rdatatype.SVCB
     Parameters = DenySvcbParameters
 

@@ -40,6 +40,7 @@ class ForgeNs(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 3833 section 2.3; draft-ietf-dnsop-ns-revalidation"
+    position = "the link of a parent"
     Parameters = ForgeNsParameters
 
     @property

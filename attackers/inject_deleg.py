@@ -35,6 +35,7 @@ class InjectDeleg(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-ietf-dnsop-delext section 8.3"
+    position = "the link of a parent"
     Parameters = InjectDelegParameters
 
     @property

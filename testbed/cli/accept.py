@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from testbed import claims, costs, matrix, reference, results
+from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
+from testbed.reports import attackers as attackers_report
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
 from testbed.scenario.errors import ScenarioError, unknown
@@ -31,7 +33,7 @@ def command(
         int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
     ] = None,
 ) -> None:
-    """Run everything, and write results/reference, docs/claims.md and docs/costs.md.
+    """Run everything, and write results/reference, docs/claims.md, docs/costs.md, and the table of attackers.
 
     What changed is for a review to look at: `git diff`, or `adox diff`. Nothing is written, and the exit
     status is 1, when a scenario does not come out as it expects, or something comes to nothing.
@@ -73,7 +75,9 @@ def documents() -> dict[str, str]:
     """The pages of documentation that are made from accepted results, by file name."""
     kept = results.read(reference.FOLDER)
     finished = claims.assess(kept.entries, kept.matrix)
+    attackers = (DOCS / "attackers.md").read_text(encoding="utf-8")
     return {
+        "attackers.md": attackers_report.page(attackers, descriptions()),
         "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
     }
