@@ -36,6 +36,7 @@ class ObtainCertificate(Attacker):
     """Has ordered certificates; forges the TXT records that the CA looks for, and hides CAA records."""
 
     capability = Capability.ON_PATH
+    position = "the link of a CA"
     source = "RFC 8555 sections 8.4 and 10.2; RFC 8659 section 5"
     Parameters = ObtainCertificateParameters
 
@@ -69,9 +70,6 @@ class ObtainCertificate(Attacker):
             return None
         self.matched()
         name = message.question[0].name
-        zone = max((zone for zone in self.scene.zones if name.is_subdomain(zone)), key=len)
-        soa = self.scene.zones[zone].rrset(zone, dns.rdatatype.SOA)
-        assert soa is not None
         message.answer[:] = []
-        message.authority[:] = [soa]
+        message.authority[:] = [self.scene.negative_soa(name, FORGED_TTL)]
         return Replace(message)
