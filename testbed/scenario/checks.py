@@ -96,7 +96,7 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
 
 
 def _agents(world: World, topology: Topology) -> Iterator[Problem]:
-    """Agents that no server may name (RFC 9567 section 8.1)."""
+    """Agents that no server may name (RFC 9567)."""
     for role, agent in world.report_channel.items():
         if role not in topology.by_role:
             yield ("report_channel", role), unknown("role", role, topology.roles)

@@ -167,7 +167,7 @@ def _statements(
 
 
 def _report_channel(agent: dns.name.Name) -> Statement:
-    """Whom failures are to be reported to, in each response to a query with EDNS (RFC 9567 section 6.2)."""
+    """Whom failures are to be reported to, in each response to a query with EDNS (RFC 9567)."""
 
     def add(
         _query: dns.message.Message, response: dns.message.Message, _zone: Zone, _over: Transport

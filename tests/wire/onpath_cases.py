@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import dns.message
@@ -42,16 +43,16 @@ def query(name, rdtype, number):
     return message.query(dns.name.from_text(name), dns.rdatatype.from_text(rdtype), id=number)
 
 
-async def ask(stage, transport, family, wire):
+async def ask(stage, transport, family, wire, server=SERVER):
     """The answer's octets, or in a word how it failed."""
-    host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
+    host, local, remote = stage.network.resolver, RESOLVER[family], server.addresses[family]
     try:
         if transport is Transport.UDP:
             return await udp.exchange(host, (local, 0), (remote, 53), wire, lambda data: True, 2.0)
         if transport is Transport.TCP:
             session = await tcp.connect(host, local, (remote, 53), timeout=2.0)
         else:
-            name = str(SERVER.name).rstrip(".")
+            name = str(server.name).rstrip(".")
             session = await dot.connect(host, local, (remote, 853), sni=name, timeout=2.0)
         answer = await session.exchange(wire, 2.0)
         session.close()
@@ -139,6 +140,29 @@ async def untouched(stage):
     return seen
 
 
+async def several(stage):
+    """Which of the servers on one link answer while an attacker sits there that looks at messages."""
+    stage.begin()
+    link = "root"
+    world = build(stage.topology, Described())
+    services = stage.servers(world, (), [])
+    kind = catalogue.load("strip-svcb")
+    attacker = kind(scene(world, link, random.Random(0)), kind.Parameters())
+    attacked = AttackedLink(stage.network.hops[link], [attacker], lambda a: link, None, lambda line: None)
+    attacked.switch({0})
+    seen = {}
+    for server in stage.topology.on_link(link):
+        for transport in (Transport.UDP, Transport.TCP):
+            for family in (0, 1):
+                wire = query(".", "SOA", 7).to_wire()
+                answer = described(await ask(stage, transport, family, wire, server))
+                seen[f"{server.role} {transport} {family}"] = answer
+    attacked.close()
+    services.close()
+    await stage.loop.quiesce()
+    print(json.dumps(seen))
+
+
 async def main(stage):
     stage.begin()
     services = stage.servers(WORLD, (), [])
@@ -161,4 +185,5 @@ async def main(stage):
 
 if __name__ == "__main__":
     loop = VirtualLoop()
-    loop.run_until_complete(main(Stage(TOPOLOGY, loop)))
+    play, place = (several, load("roots")) if sys.argv[1:] == ["several"] else (main, TOPOLOGY)
+    loop.run_until_complete(play(Stage(place, loop)))

@@ -102,3 +102,9 @@ def test_when_they_leave_everything_is_as_before(seen):
 
 def test_messages_that_nobody_touches_arrive_octet_by_octet(seen):
     assert seen["untouched"]["True"] == seen["untouched"]["False"]
+
+
+def test_each_of_several_servers_on_a_link_can_be_reached_through_an_attacker():
+    answers = json.loads(run("onpath_cases.py", "several"))
+    assert len(answers) == 13 * 4
+    assert all(has(answer, " SOA ") for answer in answers.values())

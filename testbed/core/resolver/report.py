@@ -63,7 +63,7 @@ class Reporter:
     def _agent(self, name: dns.name.Name) -> dns.name.Name | None:
         """The agent that the servers of the zone of a name told of last.
 
-        One that lies in that zone is of no use (RFC 9567 section 8.1): a report would have to be looked up
+        One that lies in that zone is of no use (RFC 9567): a report would have to be looked up
         where lookups fail.
         """
         zone = self._memory.zone_of(name)
