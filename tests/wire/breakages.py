@@ -251,6 +251,7 @@ def ds_denied_without_proof(broken: Broken) -> None:
 
 @breakage
 def no_keys(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     for at in [at for at in broken.rrsets if RdataType.DNSKEY in at[1:]]:
         del broken.rrsets[at]
 
@@ -262,16 +263,19 @@ def no_zone_signing_key(broken: Broken) -> None:
 
 @breakage
 def no_key_signing_key(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     broken.put_keys(broken.keys.zsk.dnskey)
 
 
 @breakage
 def keys_signed_by_the_zsk_alone(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     broken.put_keys(broken.keys.ksk.dnskey, broken.keys.zsk.dnskey, signer=broken.keys.zsk)
 
 
 @breakage
 def ds_of_the_zsk(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     only = KeySet(broken.origin, broken.keys.zsk, broken.keys.zsk)
     broken.ds = ds_for(broken.origin, only)
     broken.put_keys(broken.keys.zsk.dnskey, signer=broken.keys.zsk)
@@ -279,6 +283,7 @@ def ds_of_the_zsk(broken: Broken) -> None:
 
 @breakage
 def ds_of_the_zsk_and_keys_signed_by_the_ksk(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     broken.ds = ds_for(broken.origin, KeySet(broken.origin, broken.keys.zsk, broken.keys.zsk))
 
 
@@ -291,6 +296,7 @@ def ds_of_the_zsk_and_keys_signed_by_the_ksk(broken: Broken) -> None:
 )
 def ksk(broken: Broken, changes: Any) -> None:
     """The key that the DS stands for is changed, and so is the DS."""
+    broken.questions = FEW_QUESTIONS
     changed = broken.keys.ksk.dnskey.replace(**changes)
     key = ZoneKey(changed, rdata.key_tag(changed), broken.keys.ksk.private)
     broken.ds = ds_for(broken.origin, KeySet(broken.origin, key, broken.keys.zsk))
@@ -305,6 +311,7 @@ def ksk(broken: Broken, changes: Any) -> None:
 )
 def zsk(broken: Broken, changes: Any) -> None:
     """The key that signs all else is changed, and signs with its new tag."""
+    broken.questions = FEW_QUESTIONS
     changed = broken.keys.zsk.dnskey.replace(**changes)
     key = ZoneKey(changed, rdata.key_tag(changed), broken.keys.zsk.private)
     broken.keys = KeySet(broken.origin, broken.keys.ksk, key)
@@ -319,6 +326,7 @@ def zsk(broken: Broken, changes: Any) -> None:
 )
 def more_keys(broken: Broken, changes: Any) -> None:
     """Keys that nothing is signed with do no harm."""
+    broken.questions = FEW_QUESTIONS
     others = KeySet.derive(OTHERS, broken.origin, broken.setup.algorithm).zsk.dnskey
     extra = others if changes is None else others.replace(**changes)
     broken.put_keys(broken.keys.ksk.dnskey, broken.keys.zsk.dnskey, extra)
@@ -326,6 +334,7 @@ def more_keys(broken: Broken, changes: Any) -> None:
 
 @breakage
 def keys_added_unsigned(broken: Broken) -> None:
+    broken.questions = FEW_QUESTIONS
     others = key_set(broken.parent, broken.setup.algorithm).zsk.dnskey
     keys = broken.get("@", "DNSKEY")
     broken.put(dns.rrset.from_rdata(keys.name, keys.ttl, *keys, others))

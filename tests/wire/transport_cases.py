@@ -302,15 +302,13 @@ async def server(command, template, options, zone=ZONE):
 async def ready(process, zone):
     """Wait until it answers from the zone."""
     query = dns.message.make_query(zone.origin, "SOA")
-    for _ in range(PATIENCE * 10):
-        if process.poll() is not None:
-            raise AssertionError((FOLDER / "output").read_text())
-        with contextlib.suppress(dns.exception.Timeout, OSError):
-            response = await dns.asyncquery.udp(query, ADDRESS, timeout=0.1)
-            if response.answer:
-                return
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"no answer for {zone.origin}: {(FOLDER / 'output').read_text()}")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while process.poll() is None:
+                with contextlib.suppress(dns.exception.Timeout):
+                    if (await dns.asyncquery.udp(query, ADDRESS, timeout=0.1)).answer:
+                        return
+    raise AssertionError(f"no answer about {zone.origin}: {(FOLDER / 'output').read_text()}")
 
 
 # -- validation ------------------------------------------------------------------------------------

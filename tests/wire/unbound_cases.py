@@ -4,7 +4,9 @@ Prints, as JSON, what each says to each question: ``[zone, name in it, type, our
 """
 
 import asyncio
+import contextlib
 import json
+import multiprocessing
 import shutil
 import socket
 import subprocess
@@ -30,8 +32,8 @@ from testbed.memory import MemoryNetwork
 from testbed.transports import tcp, udp
 
 UNBOUND = "127.0.0.100"
-AT_ONCE = 16
-PATIENCE = 20
+AT_ONCE = 4
+PATIENCE = 60
 CONFIGURATION = """
 server:
     interface: {address}
@@ -40,7 +42,7 @@ server:
     chroot: ""
     pidfile: ""
     use-syslog: no
-    logfile: "{folder}/log"
+    logfile: ""
     verbosity: 0
     num-threads: 1
     do-ip6: no
@@ -58,6 +60,8 @@ server:
     harden-below-nxdomain: no
     target-fetch-policy: "0 0 0 0 0"
     ede: yes
+    infra-cache-min-rtt: 5000
+    unknown-server-time-limit: 5000
 remote-control:
     control-enable: no
 """
@@ -148,27 +152,36 @@ async def unbounds(authoritatives, zones):
     finally:
         process.kill()
         process.wait()
-        if process.returncode not in (-9,):
-            sys.stderr.write((folder / "log").read_text())
 
 
 async def ready(process):
     """Wait until it answers a question that needs nobody else."""
     query = dns.message.make_query("version.bind.", "TXT", "CH")
-    for _ in range(PATIENCE * 10):
-        assert process.poll() is None, "Unbound ended"
-        try:
-            return await dns.asyncquery.udp(query, UNBOUND, timeout=0.1)
-        except (dns.exception.Timeout, OSError):
-            continue
-    raise AssertionError("Unbound does not answer")
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            assert process.poll() is None, "Unbound ended"
+            with contextlib.suppress(dns.exception.Timeout):
+                return await dns.asyncquery.udp(query, UNBOUND, timeout=0.1)
+
+
+_inherited = []
+
+
+def _inherit(*parts):
+    _inherited.extend(parts)
+
+
+def _ours():
+    return ours(*_inherited)
 
 
 def main():
     zones = all_broken()
     authoritatives = servers(zones)
-    mine = ours(authoritatives, zones)
-    theirs = asyncio.run(unbounds(authoritatives, zones))
+    with multiprocessing.get_context("fork").Pool(1, _inherit, (authoritatives, zones)) as beside:
+        ours_to_come = beside.apply_async(_ours)
+        theirs = asyncio.run(unbounds(authoritatives, zones))
+        mine = ours_to_come.get()
     rows = [
         [broken.label, relative, rdtype, *verdicts]
         for broken, our, their in zip(zones, mine, theirs, strict=True)
