@@ -10,9 +10,10 @@ import dns.rdatatype
 import pytest
 from worlds import ALL_SIGNED, attacker, network, policy, world
 
-from testbed.attack.api import Attacker, Capability, Drop
+from testbed.attack.api import Attacker, Capability, Drop, Replace
 from testbed.core import message
 from testbed.core.transport import Transport
+from testbed.core.validation import Ede
 from testbed.run.cast import scene
 from testbed.world.epoch import DAY
 
@@ -471,6 +472,28 @@ class NoKeys(Attacker):
 
     def query(self, query):
         return Drop() if query.message.question[0].rdtype == dns.rdatatype.DNSKEY else None
+
+
+class EmptyKeys(NoKeys):
+    """Takes the keys out of responses."""
+
+    def query(self, query):
+        return None
+
+    def response(self, response):
+        if response.message.question[0].rdtype != dns.rdatatype.DNSKEY:
+            return None
+        response.message.answer.clear()
+        return Replace(response.message)
+
+
+def test_servers_without_the_keys_that_they_should_have_are_bogus_and_not_unreachable():
+    of = world()
+    emptied = EmptyKeys(scene(of, "target-parent", random.Random(0)), EmptyKeys.Parameters())
+    net = network(of, policy("opportunistic"), attackers={"target-parent": [emptied]})
+    response = net.ask(SECRET)
+    assert response.rcode() == dns.rcode.SERVFAIL
+    assert message.ede(response)[0][0] == Ede.DNSKEY_MISSING
 
 
 def test_keys_that_cannot_be_had_are_no_reason_to_show_the_whole_name():
