@@ -502,3 +502,35 @@ def test_keys_that_cannot_be_had_are_no_reason_to_show_the_whole_name():
     net = network(of, policy("opportunistic"), attackers={"target-parent": [withheld]})
     assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
     assert SECRET not in {name for _, name in asked(net)}
+
+
+class WithoutTime(Attacker):
+    """Sets every TTL to zero; signatures hold, as they cover the original one."""
+
+    capability = Capability.ON_PATH
+    source = "RFC 1035 section 3.2.1"
+
+    def response(self, response):
+        for section in response.message.sections[1:]:
+            for rrset in section:
+                rrset.ttl = 0
+        return Replace(response.message)
+
+
+@pytest.mark.parametrize("signed", [(), ALL_SIGNED])
+def test_what_has_a_ttl_of_zero_serves_the_transaction_in_progress(signed):
+    of = world(signed=signed)
+    net = network(
+        of,
+        attackers={
+            role: [WithoutTime(scene(of, role, random.Random(0)), WithoutTime.Parameters())]
+            for role in EVERYWHERE
+        },
+    )
+    for _ in range(2):
+        before = len(net.sent)
+        response = net.ask(SECRET)
+        assert rdatas(response) == {"203.0.113.99"}
+        assert {rrset.ttl for rrset in response.answer} == {0}
+        assert len(net.sent) > before
+        net.advance(60)

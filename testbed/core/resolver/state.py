@@ -176,7 +176,7 @@ class Memory:
         for family, rdtype in ((4, dns.rdatatype.A), (6, dns.rdatatype.AAAA)):
             if family not in self.configuration.families:
                 continue
-            known = self.cache.get(server, rdtype, now)
+            known = self.cache.get_way(server, rdtype, now)
             if known is not None:
                 found += [rdata.address for rdata in known.rrset]
             else:

@@ -14,7 +14,7 @@ from testbed.core import denial, validation
 from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Delegation
 from testbed.core.rdata import ADT_FLAG
-from testbed.core.resolver.cache import Security, lifetime
+from testbed.core.resolver.cache import Security, way_lifetime
 from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Once, Task
 from testbed.core.resolver.wire import Question
@@ -79,7 +79,7 @@ class Trust:
             memory.note("validation", f"keys of {zone} are bogus: {bogus.text}")
             raise ResolutionError(bogus.code, f"keys of {zone}: {bogus.text}") from bogus
         adt = memory.extended and memory.policy.adt and any(key.flags & ADT_FLAG for key in dnskeys)
-        keys = ZoneKeys(usable, lifetime(usable, now, KEY_TTL), adt)
+        keys = ZoneKeys(usable, way_lifetime(usable, now, KEY_TTL), adt)
         memory.keys[zone] = keys
         memory.note("validation", f"keys of {zone} are secure")
         return keys
