@@ -188,8 +188,8 @@ class MemoryNetwork:
 
         Raises TransportError when the line breaks.
         """
-        self._show_data(line)
         self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
+        self._show_data(line)
         match line.pending.query(wire):
             case Return(answer):
                 yield answer, 0.0

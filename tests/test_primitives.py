@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.flags
 import dns.name
 import dns.rcode
@@ -197,6 +199,7 @@ DOH = Connect("tcp", 443, "target")
         ({"sni": ["{server:root}"]}, None, None, None, None),
         ({"alpn": ["dot"], "how": "drop"}, None, None, None, Drop()),
         ({"alpn": ["h2"]}, None, None, None, None),
+        ({"offers": "a-ticket"}, None, None, None, None),
         ({"larger_than": 299}, None, Reset(), None, Reset()),
         ({"larger_than": 1199}, None, Reset(), None, None),
         ({"smaller_than": 301}, None, None, None, Reset()),
@@ -206,6 +209,16 @@ def test_what_is_blocked(parameters, dot, quic, doh, hello):
     one = attacker(PLAIN, "block", "target", **parameters)
     assert [one.connect(event) for event in (DOT, QUIC, DOH)] == [dot, quic, doh]
     assert one.handshake(HELLO) == hello
+
+
+@pytest.mark.parametrize(
+    ("offers", "blocked"), [("anything", (1, 1, 1)), ("a-ticket", (0, 1, 1)), ("early-data", (0, 0, 1))]
+)
+def test_resumption_can_be_refused(offers, blocked):
+    one = attacker(PLAIN, "block", "target", offers=offers, how="alert")
+    resuming = replace(HELLO, resuming=True)
+    hellos = (HELLO, resuming, replace(resuming, early_data=True))
+    assert tuple(one.handshake(hello) is not None for hello in hellos) == tuple(map(bool, blocked))
 
 
 def test_tcp_to_port_53_can_be_blocked():

@@ -78,6 +78,7 @@ def attackers(cell: Cell, world: World, seed: int, obtained: Set[str] = frozense
         for link in attack.on:
             rng = random.Random(f"{seed} {number} {link}")
             attacker = attack.attacker_type(scene(world, link, rng, obtained), attack.parameters)
+            attacker.timing = attack.timing
             placed.append(Placed(number, attack.attacker, link, attacker))
     return placed
 

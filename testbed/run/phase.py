@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import dns.exception
 import dns.message
 
+from testbed.attack.resources import Resources
 from testbed.core import acme, message
 from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
@@ -42,6 +43,7 @@ from testbed.scenario.steps import (
 from testbed.scenario.values import Question
 from testbed.transports import tcp, udp
 from testbed.world.build import World
+from testbed.world.epoch import EPOCH
 
 CLIENT_TIMEOUT = 60.0
 """Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
@@ -82,6 +84,7 @@ class Phase:
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
+            lasted = stage.clock() - EPOCH
             captures = stage.recorder.finish(len(self._cell.scenario.steps) - 1)
         finally:
             for attacked_link in attacked.values():
@@ -96,7 +99,7 @@ class Phase:
             secrets=self._secrets,
             client=self._client,
             decisions=self._decisions,
-            attackers=[_report(one, captures) for one in self._placed],
+            attackers=[_report(one, captures, lasted) for one in self._placed],
         )
 
     def _switch(self, attacked: dict[str, AttackedLink], links: dict[str, list[Placed]], step: int) -> None:
@@ -184,10 +187,13 @@ def _decision(event: TraceEvent, step: int) -> Decision:
     )
 
 
-def _report(placed: Placed, captures: dict[str, LinkCapture]) -> AttackerReport:
-    """What an attacker counted; one that only reads has seen every packet of its link."""
+def _report(placed: Placed, captures: dict[str, LinkCapture], lasted: float) -> AttackerReport:
+    """What an attacker counted; one that only reads has seen every packet of its link, all the time."""
     if placed.passive:
-        return AttackerReport(placed.name, placed.link, len(captures[placed.link].frames), 0)
+        seen = len(captures[placed.link].frames)
+        return AttackerReport(placed.name, placed.link, seen, 0, spent=Resources(presence=lasted))
     attacker = placed.attacker
     acted: Sequence[int] = list(attacker.actions.values())
-    return AttackerReport(placed.name, placed.link, attacker.matches, sum(acted), dict(attacker.actions))
+    return AttackerReport(
+        placed.name, placed.link, attacker.matches, sum(acted), dict(attacker.actions), attacker.spent
+    )

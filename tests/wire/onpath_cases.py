@@ -120,6 +120,8 @@ async def untouched(stage):
         "    def response(self, response): return None\n"
         "    def connect(self, connect): return None\n"
         "    def handshake(self, handshake): return None\n"
+        "    def established(self, session): return None\n"
+        "    def datagram(self, datagram): return None\n"
     )
     kind = catalogue.load("idle", (folder,))
     attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters())
@@ -176,6 +178,23 @@ async def main(stage):
             f"block-tls {how}": await meet(stage, "block-tls", how=how)
             for how in ("reset", "drop", "icmp", "alert")
         },
+        "hinder drop": await meet(stage, "hinder", types=["DS"]),
+        "hinder reset": await meet(stage, "hinder", types=["DS"], how="reset", messages="responses"),
+        "hinder delay": await meet(stage, "hinder", types=["DS"], how="delay", seconds=1),
+        "strip-records": await meet(stage, "strip-records", strip=["DS"], certificate="self-signed"),
+        "forge-records": await meet(
+            stage, "forge-records", types=["DS"], records=["{own-name} 60 A {own-ipv4}"], section="additional"
+        ),
+        "answer": await meet(stage, "answer", types=["DS"], rcode="REFUSED"),
+        "truncate reset": await meet(stage, "truncate"),
+        "truncate drop": await meet(stage, "truncate", tcp="drop"),
+        "block sni": await meet(stage, "block", sni=["{server:ns-parent}"]),
+        "block other sni": await meet(stage, "block", sni=["{server:target}"]),
+        "block alpn": await meet(stage, "block", alpn=["dot"], how="alert"),
+        "block size": await meet(stage, "block", larger_than=1000, how="drop"),
+        "reset-established": await meet(stage, "reset-established"),
+        "slow-handshake": await meet(stage, "slow-handshake", seconds=1),
+        "slower-handshake": await meet(stage, "slow-handshake", seconds=3),
         "observe": await meet(stage, "observe"),
         "untouched": await untouched(stage),
     }

@@ -84,6 +84,79 @@ def test_impersonate_relays(seen, where):
         assert seen["impersonate"][f"{where} {label}"] == seen["observe"][f"{where} {label}"]
 
 
+LABELS = ("delegation", "keys", "service", "other")
+
+
+def same(seen, name, where, *labels):
+    """Whether answers are those that there are without an attacker."""
+    return all(seen[name][f"{where} {label}"] == seen["observe"][f"{where} {label}"] for label in labels)
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_hinder(seen, where):
+    refused = "unreachable" if where.startswith("udp") else "reset"
+    assert seen["hinder drop"][f"{where} keys"] == "timeout"
+    assert seen["hinder reset"][f"{where} keys"] in (refused, "refused", "closed")
+    for name in ("hinder drop", "hinder reset"):
+        assert same(seen, name, where, "delegation", "service", "other")
+    assert same(seen, "hinder delay", where, *LABELS)
+    assert seen["hinder delay"]["counted"][1] == 4
+
+
+@pytest.mark.parametrize("where", TLS)
+@pytest.mark.parametrize("name", ["hinder drop", "forge-records", "answer", "truncate reset"])
+def test_without_a_certificate_tls_is_left_alone(seen, name, where):
+    assert same(seen, name, where, *LABELS)
+
+
+@pytest.mark.parametrize("where", EVERYWHERE)
+def test_strip_records(seen, where):
+    assert seen["strip-records"][f"{where} keys"] == []
+    assert not has(seen["strip-records"][f"{where} delegation"], " DS ")
+    assert same(seen, "strip-records", where, "other")
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_forge_records(seen, where):
+    forged = [one for one in seen["forge-records"][f"{where} keys"] if " A " in one]
+    assert forged == [f"{EVIL} 60 IN A 198.51.100.66"]
+    assert same(seen, "forge-records", where, "delegation", "service", "other")
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_answer(seen, where):
+    assert seen["answer"][f"{where} keys"] == []
+    assert same(seen, "answer", where, "delegation", "service", "other")
+
+
+@pytest.mark.parametrize(("how", "failure"), [("reset", "refused"), ("drop", "timeout")])
+def test_truncate(seen, how, failure):
+    for family in (4, 6):
+        assert seen[f"truncate {how}"][f"udp {family} delegation"] == []
+        assert seen[f"truncate {how}"][f"tcp {family} delegation"] == failure
+
+
+@pytest.mark.parametrize(
+    ("name", "dot", "quic"),
+    [
+        ("block sni", "reset", None),
+        ("block other sni", None, None),
+        ("block alpn", "tls", None),
+        ("block size", None, "timeout"),
+        ("reset-established", "reset", None),
+        ("slow-handshake", None, None),
+        ("slower-handshake", "timeout", None),
+    ],
+)
+def test_what_becomes_of_sessions(seen, name, dot, quic):
+    for family in (4, 6):
+        met = seen[name][f"dot {family} delegation"]
+        assert met == (dot or seen["observe"][f"dot {family} delegation"])
+        assert seen[name][f"quic {family}"] == (quic or seen["observe"][f"quic {family}"])
+    for where in CLEAR:
+        assert same(seen, name, where, *LABELS)
+
+
 def test_what_was_done_is_counted(seen):
     assert seen["observe"]["counted"] == [0, 0]
     assert seen["impersonate"]["counted"] == [8, 8]
