@@ -11,12 +11,13 @@ from typing import Any
 import dns.exception
 import dns.message
 
+from testbed import transports
 from testbed.core import message
 from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.transports import Host, Listener, dot, tcp, udp
+from testbed.transports import Host, Listener, tcp, udp
 from testbed.transports import Session as WireSession
 from testbed.transports.tls import Secrets
 
@@ -239,7 +240,7 @@ class ReferenceResolver:
         if request.transport is Transport.TCP:
             wire = await tcp.connect(self._host, local, remote, timeout=request.timeout)
         else:
-            wire = await dot.connect(
+            wire = await transports.load(request.transport).connect(
                 self._host,
                 local,
                 remote,
