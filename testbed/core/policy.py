@@ -54,6 +54,10 @@ prove that there should be one. require: the digest must be there, be right and 
 Resumption = Literal["off", "tickets", "early-data"]
 """Whether sessions are resumed (RFC 8446 section 2.2), and whether with early data (section 2.3)."""
 
+Probed = Literal["dot", "doq"]
+"""Transports that are tried unasked. RFC 9539 asks resolvers for one of them at least; DoH needs a path, which
+nobody has told."""
+
 Minimisation = Literal["off", "relaxed", "strict"]
 """QNAME minimisation (RFC 9156): relaxed falls back to the full name after an error, strict never does."""
 
@@ -89,6 +93,11 @@ class Policy(BaseModel):
     minimisation: Minimisation = Field("relaxed", description="QNAME minimisation (RFC 9156).")
     revalidation: Revalidation = Field("off", description="Whether zones are asked for their NS RRset.")
     resumption: Resumption = Field("off", description="Whether sessions are resumed.")
+    probing: tuple[Probed, ...] = Field(
+        ("dot",),
+        min_length=1,
+        description="Transports that are tried unasked, at the same time, the preferred one first (RFC 9539).",
+    )
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."
