@@ -224,9 +224,9 @@ class MemoryNetwork:
                     )
                 case action:
                     _refuse(action, timed_out="TLS handshake")
-        if request.transport.encrypted and not line.terminated:
-            if (request.transport, request.port) not in offers:
-                raise TransportError(Failure.REFUSED)
+        offered = (request.transport, request.port) in offers
+        if request.transport.encrypted and not line.terminated and not offered:
+            raise TransportError(Failure.REFUSED)
         self._numbers += 1
         self._lines[self._numbers] = line
         return Session(self._numbers, request.server, request.port, request.transport, certificates)
