@@ -105,6 +105,20 @@ class TestProbing:
         net.ask(SECRET)
         assert over(net) == {offered}
 
+    @pytest.mark.parametrize(("protocol", "left"), [("tcp", "doq"), ("udp", "dot")])
+    def test_what_is_left_open_takes_over(self, protocol, left):
+        of = offering("dot", "doq", signed=())
+        block = attacker(of, "block-tls", "target", protocols=(protocol,))
+        chosen = policy("opportunistic", probing=("dot", "doq"))
+        net = network(of, chosen, ["probing"], {"target": [block]})
+        switch(net, "target", False)
+        net.ask("www.example.org.")
+        net.ask("mail.example.org.")
+        net.advance(4000)
+        switch(net, "target", True)
+        net.ask(SECRET)
+        assert over(net) == {left}
+
 
 def test_a_promise_is_kept_over_what_it_was_made_over():
     of = offering("doq", signal={"commitment": {"max_age": 86400}}, signed=())

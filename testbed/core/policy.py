@@ -52,7 +52,7 @@ ignore: nothing. verify: a copy whose digest is wrong is not used, one without d
 prove that there should be one. require: the digest must be there, be right and be signed."""
 
 Resumption = Literal["off", "tickets", "early-data"]
-"""Whether sessions are resumed (RFC 8446 section 2.2). early-data: over DoQ, queries go out in the first flight
+"""Whether sessions are resumed (RFC 8446 section 2.2). early-data: queries over DoQ leave in the first flight
 (RFC 9250 section 4.5); over DoT and DoH it is the same as tickets."""
 
 Probed = Literal["dot", "doq"]
