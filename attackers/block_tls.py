@@ -28,14 +28,14 @@ class BlockTlsParameters(Parameters):
     how: Literal["reset", "drop", "icmp", "alert"] = Field(
         "reset",
         description="reset: answer the SYN with RST, the first datagram of QUIC with ICMP port unreachable. "
-        "drop: swallow it. icmp: administratively prohibited. alert: let the TCP connection come about, answer "
-        "the ClientHello with a fatal alert; QUIC as with reset.",
+        "drop: swallow it. icmp: administratively prohibited. alert: let the TCP connection come about, "
+        "answer the ClientHello with a fatal alert; QUIC as with reset.",
     )
     ports: tuple[int, ...] = Field((853, 443), description="Destination ports that are blocked.")
     protocols: tuple[Literal["tcp", "udp"], ...] = Field(
         ("tcp", "udp"),
         min_length=1,
-        description="tcp: what runs over TLS, DoT and DoH. udp: what runs over QUIC, DoQ and DoH with HTTP/3.",
+        description="tcp: what runs over TLS, DoT and DoH. udp: what runs over QUIC, DoQ and HTTP/3.",
     )
 
 
