@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import dns.message
 import dns.name
@@ -203,12 +203,12 @@ class MemoryNetwork:
         line = self._line(request.server, request.transport)
         server = self.world.topology.by_role[line.role]
         chain = self._chains.get(server.link, self._idle)
-        quic = request.transport is Transport.DOQ
-        first = Connect("udp" if quic else "tcp", request.port, line.role)
+        protocol: Literal["tcp", "udp"] = "udp" if request.transport is Transport.DOQ else "tcp"
+        first = Connect(protocol, request.port, line.role)
         _refuse(chain.connect(first), timed_out="first packet")
         offers, credential = self.world.services.get(line.role, ((), None))
         certificates = credential.chain if credential is not None else ()
-        if request.transport.encrypted and not quic:
+        if request.transport.encrypted:
             alpn = (request.transport.alpn or "",)
             hello = Handshake(line.role, request.port, request.sni, alpn, 512)
             match chain.handshake(hello):

@@ -180,7 +180,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A TLS ClientHello, before anything was answered."""
+    """A TLS ClientHello, over TCP or in the first datagram of QUIC, before anything was answered."""
 
     server: str
     port: int

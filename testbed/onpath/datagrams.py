@@ -8,11 +8,13 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable
 
-from testbed.attack.api import Connect, Drop, Reset, Unreachable
-from testbed.attack.chain import Chain, Fate, Forward, Pending, Return
+from testbed.attack.api import Alert, Connect, Drop, Handshake, Impersonate, Reset, Unreachable
+from testbed.attack.chain import Fate, Forward, Pending, Return
 from testbed.core.transport import Transport
+from testbed.onpath.quic import QuicFlow, client_hello
 from testbed.onpath.sockets import datagram_listener, in_the_name_of, original_destination
-from testbed.transports import Address, Host
+from testbed.onpath.surroundings import Surroundings
+from testbed.transports import Address
 
 DNS_PORT = 53
 FLOWS = 512
@@ -28,17 +30,14 @@ Refuse = Callable[[bytes, Address, Address, bool], None]
 class DatagramRelay:
     """Takes datagrams from the resolver, and relays both ways in the two ends' names."""
 
-    def __init__(
-        self, host: Host, port: int, chain: Chain, role_at: Callable[[str], str], refuse: Refuse
-    ) -> None:
-        self._host = host
-        self._chain = chain
-        self._role_at = role_at
+    def __init__(self, surroundings: Surroundings, port: int, refuse: Refuse) -> None:
+        self._surroundings = surroundings
         self._refuse = refuse
         self._flows: OrderedDict[tuple[Address, Address], _Flow] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._listeners = [
-            datagram_listener(host, version, port) for version in (socket.AF_INET, socket.AF_INET6)
+            datagram_listener(surroundings.host, version, port)
+            for version in (socket.AF_INET, socket.AF_INET6)
         ]
         for listener in self._listeners:
             self._loop.add_reader(listener, self._receive, listener)
@@ -65,8 +64,7 @@ class DatagramRelay:
     def _open(self, resolver: Address, server: Address) -> _Flow:
         if len(self._flows) >= FLOWS:
             self._flows.popitem(last=False)[1].close()
-        role = self._role_at(server[0])
-        flow = _Flow(self._host, resolver, server, self._chain, role, self._refuse)
+        flow = _Flow(self._surroundings, resolver, server, self._refuse)
         self._flows[(resolver, server)] = flow
         return flow
 
@@ -75,27 +73,26 @@ class _Flow:
     """The datagrams between one port of the resolver and one of a server."""
 
     def __init__(
-        self,
-        host: Host,
-        resolver: Address,
-        server: Address,
-        chain: Chain,
-        role: str,
-        refuse: Refuse,
+        self, surroundings: Surroundings, resolver: Address, server: Address, refuse: Refuse
     ) -> None:
+        self._surroundings = surroundings
         self._resolver, self._server = resolver, server
-        self._chain, self._role, self._refuse = chain, role, refuse
+        self._chain, self._refuse = surroundings.chain, refuse
+        self._role = surroundings.role_at(server[0])
         self._loop = asyncio.get_running_loop()
-        self._down = in_the_name_of(host, socket.SOCK_DGRAM, server, resolver)
-        self._up = in_the_name_of(host, socket.SOCK_DGRAM, resolver, server)
-        self._pending = Pending(chain, Transport.UDP, role) if server[1] == DNS_PORT else None
+        self._down = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, server, resolver)
+        self._up = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, resolver, server)
+        self._pending = Pending(self._chain, Transport.UDP, self._role) if server[1] == DNS_PORT else None
         self._admitted = False
         self._blocked: Drop | Reset | Unreachable | None = None
+        self._terminated: QuicFlow | None = None
         self._loop.add_reader(self._down, self._read, self._down, self.from_resolver)
         self._loop.add_reader(self._up, self._read, self._up, self._from_server)
 
     def close(self) -> None:
         """Let go of both sides."""
+        if self._terminated is not None:
+            self._terminated.abort()
         for sock in (self._down, self._up):
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock)
@@ -124,7 +121,11 @@ class _Flow:
         if not self._admitted:
             self._admitted = True
             self._blocked = self._chain.connect(Connect("udp", self._server[1], self._role))
+            if self._blocked is None:
+                self._blocked = self._greeted(data)
         match self._blocked:
+            case None if self._terminated is not None:
+                self._terminated.receive([(data, self._resolver)])
             case None:
                 self._up.send(data)
             case Reset():
@@ -133,6 +134,23 @@ class _Flow:
                 self._refuse(data, self._resolver, self._server, True)
             case Drop():
                 return
+
+    def _greeted(self, data: bytes) -> Drop | Reset | None:
+        """Ask about the ClientHello in the first datagram, if it is all there."""
+        hello = client_hello(data) if self._chain.wants("handshake") else None
+        if hello is None:
+            return None
+        event = Handshake(self._role, self._server[1], hello.sni, hello.alpn, hello.size)
+        match self._chain.handshake(event):
+            case Drop() as action:
+                return action
+            case Reset() | Alert():
+                return Reset()
+            case Impersonate(kind):
+                self._loop.remove_reader(self._up)
+                ends = (self._resolver, self._server)
+                self._terminated = QuicFlow(self._surroundings, (self._down, self._up), ends, hello, kind)
+        return None
 
     def _from_server(self, data: bytes) -> None:
         if self._pending is None or len(data) < _HEADER:

@@ -88,15 +88,15 @@ class AttackedLink:
         messages = chain.wants("query") or chain.wants("response")
         connections = chain.wants("connect")
         handshakes = chain.wants("handshake")
-        datagrams = ({DNS_PORT} if messages else set()) | (TLS_PORTS if connections else set())
+        datagrams = ({DNS_PORT} if messages else set()) | (TLS_PORTS if connections or handshakes else set())
         whole = messages or chain.wants("transfer")
         streams = ({DNS_PORT} if whole else set()) | (TLS_PORTS if handshakes else set())
         if not datagrams and not streams and not connections:
             return
+        surroundings = Surroundings(self._hop, chain, self._role_at, self._credential, self._secrets)
         if datagrams:
-            self._taking.append(DatagramRelay(self._hop, DATAGRAM_PORT, chain, self._role_at, self._refuse))
+            self._taking.append(DatagramRelay(surroundings, DATAGRAM_PORT, self._refuse))
         if streams:
-            surroundings = Surroundings(self._hop, chain, self._role_at, self._credential, self._secrets)
             self._taking.append(StreamRelay(surroundings, STREAM_PORT))
         if connections:
             self._taking.append(SynGate(self._hop, chain, TLS_PORTS, self._role_at))
