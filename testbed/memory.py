@@ -203,10 +203,12 @@ class MemoryNetwork:
         line = self._line(request.server, request.transport)
         server = self.world.topology.by_role[line.role]
         chain = self._chains.get(server.link, self._idle)
-        _refuse(chain.connect(Connect("tcp", request.port, line.role)), timed_out="TCP handshake")
+        quic = request.transport is Transport.DOQ
+        first = Connect("udp" if quic else "tcp", request.port, line.role)
+        _refuse(chain.connect(first), timed_out="first packet")
         offers, credential = self.world.services.get(line.role, ((), None))
         certificates = credential.chain if credential is not None else ()
-        if request.transport.encrypted:
+        if request.transport.encrypted and not quic:
             alpn = (request.transport.alpn or "",)
             hello = Handshake(line.role, request.port, request.sni, alpn, 512)
             match chain.handshake(hello):
@@ -222,8 +224,9 @@ class MemoryNetwork:
                     )
                 case action:
                     _refuse(action, timed_out="TLS handshake")
-            if (request.transport, request.port) not in offers and not line.terminated:
-                raise TransportError(Failure.REFUSED)
+        offered = (request.transport, request.port) in offers
+        if request.transport.encrypted and not line.terminated and not offered:
+            raise TransportError(Failure.REFUSED)
         self._numbers += 1
         self._lines[self._numbers] = line
         return Session(self._numbers, request.server, request.port, request.transport, certificates)

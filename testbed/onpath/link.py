@@ -13,7 +13,8 @@ from testbed.network import sandbox
 from testbed.network.host import Hop
 from testbed.onpath.datagrams import DatagramRelay
 from testbed.onpath.nft import Nft
-from testbed.onpath.streams import StreamRelay, Surroundings
+from testbed.onpath.streams import StreamRelay
+from testbed.onpath.surroundings import Surroundings
 from testbed.onpath.syn import SPARE_OUT, SynGate, made_up
 from testbed.transports import Address
 from testbed.transports.tls import Secrets
