@@ -141,10 +141,10 @@ def test_alert_in_clear_and_reset():
     ]
 
 
-def test_http_in_tls_is_not_passed_over():
+def test_what_is_no_dns_is_not_passed_over():
     tape = Tape()
-    flow = TlsFlow(tape, "target", at=443, alpn=b"h2").shake()
-    flow.ends["far"].sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    flow = TlsFlow(tape, "target", at=443, alpn=b"http/1.1").shake()
+    flow.ends["far"].sendall(b"GET /dns-query?dns=AAAA HTTP/1.1\r\n\r\n")
     frame = flow.flush("far")
     side = view(tape)
     assert [sign.transport for sign in side.signs] == ["doh", "doh"]

@@ -139,7 +139,7 @@ def _items(side: SideView) -> list[Message | Sign]:
 
 def _ends_handshake(item: Message | Sign) -> bool:
     """Whether it is an alert of the resolver's: whoever it was dealing with was meant to get it."""
-    return isinstance(item, Sign) and item.kind == "alert" and item.towards == "far"
+    return isinstance(item, Sign) and item.kind in ("alert", "close") and item.towards == "far"
 
 
 def _key(item: Message | Sign) -> object:
