@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.core.tls_messages import alert_name
 from testbed.core.transport import Transport
 from testbed.evidence import Frame
@@ -172,8 +174,10 @@ class QuicConversation(_Conversation):
         if session is None:
             return
         self._sign_session(session, transport)
-        content = Content(view, transport, self._peer, session)
-        for streams in (reading.refused, reading.streams):
+        # Who refuses early data has not the keys to it.
+        early = replace(session, holders=self._keys.early_holders(session.hello.random))
+        for streams, keys in ((reading.refused, early), (reading.streams, session)):
+            content = Content(view, transport, self._peer, keys)
             if protocol == "h3":
                 unread = content.read_http(http3.read(streams))
                 if unread is not None:

@@ -70,22 +70,32 @@ def suites(number: int, secret: bytes) -> list[Suite]:
     return [suite for suite in known.values() if size[suite.digest] == len(secret)]
 
 
+_EARLY = "CLIENT_EARLY_TRAFFIC_SECRET"
+
+
 class KeyLog:
     """The lines of TLS key logs by the client random that they belong to, and who holds them."""
 
     def __init__(self, secrets: Iterable[TlsSecret]) -> None:
         self._secrets: dict[bytes, dict[str, bytes]] = {}
         self._holders: dict[bytes, set[str]] = {}
+        self._early_holders: dict[bytes, set[str]] = {}
         for entry in secrets:
             parsed = _parsed(entry.line)
             if parsed is not None:
                 label, random, secret = parsed
                 self._secrets.setdefault(random, {})[label] = secret
                 self._holders.setdefault(random, set()).add(entry.holder)
+                if label == _EARLY:
+                    self._early_holders.setdefault(random, set()).add(entry.holder)
 
     def holders(self, random: bytes) -> frozenset[str]:
         """Who holds secrets of a session."""
         return frozenset(self._holders.get(random, ()))
+
+    def early_holders(self, random: bytes) -> frozenset[str]:
+        """Who holds the secret of a session's early data, which comes from the session before."""
+        return frozenset(self._early_holders.get(random, ()))
 
     def secrets(self, random: bytes) -> Mapping[str, bytes]:
         """The secrets of a session by label."""
@@ -99,7 +109,7 @@ class KeyLog:
             return Opener(), Opener()
         if version == TLS12:
             return _openers12(secrets.get("CLIENT_RANDOM"), known, server_random + random)
-        client = ("CLIENT_EARLY_TRAFFIC_SECRET", "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0")
+        client = (_EARLY, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "CLIENT_TRAFFIC_SECRET_0")
         server = ("SERVER_HANDSHAKE_TRAFFIC_SECRET", "SERVER_TRAFFIC_SECRET_0")
         return (
             _Opener13(known, [secrets[label] for label in client if label in secrets]),

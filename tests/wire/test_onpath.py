@@ -1,4 +1,4 @@
-"""On-path attackers do the same over UDP, TCP, TLS, QUIC and HTTPS, over IPv4 and IPv6, and leave all else alone."""
+"""On-path attackers do the same over all transports, over IPv4 and IPv6, and leave all else alone."""
 
 from __future__ import annotations
 
