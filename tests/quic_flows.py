@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 
 import dns.message
 from aioquic.buffer import Buffer
-from aioquic.h3.connection import H3Connection
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated
@@ -138,6 +136,12 @@ class QuicFlow:
             for towards in ("far", "resolver"):
                 self.flush(towards)
 
+    def wait(self) -> None:
+        """Let the client wait for so long that it sends again what was lost."""
+        self.client.get_timer()
+        self.now += 1
+        self.client.handle_timer(self.now)
+
     def hello(self) -> Frame:
         """The client's first flight."""
         return self.flush("far")
@@ -180,71 +184,3 @@ class QuicFlow:
         """How an end thinks that the connection ended."""
         events = iter(self.ends[towards].next_event, None)
         return next((event for event in events if isinstance(event, ConnectionTerminated)), None)
-
-
-class H3Flow(QuicFlow):
-    """HTTP/3 over a QUIC connection."""
-
-    protocol = "h3"
-
-    def __init__(self, *arguments, at: int = 443, authority: str = "ns1.dnshost.net", **options) -> None:
-        super().__init__(*arguments, at=at, **options)
-        self.authority = authority.encode()
-        self.http = {"far": H3Connection(self.client)}
-
-    def shake(self) -> H3Flow:
-        self.hello()
-        self.flush("resolver")
-        self.http["resolver"] = H3Connection(self.server)
-        for towards in ("far", "resolver", "far"):
-            self.flush(towards)
-        return self
-
-    def receive(self, towards: str, datagram: bytes) -> None:
-        super().receive(towards, datagram)
-        to = "resolver" if towards == "far" else "far"
-        for event in iter(self.ends[to].next_event, None):
-            if to in self.http:
-                self.http[to].handle_event(event)
-
-    def request(self, headers, content: bytes | None = None) -> tuple[int, Frame]:
-        """A request; its stream, and the frame with the end of it."""
-        stream = self.client.get_next_available_stream_id()
-        self.http["far"].send_headers(stream, headers, end_stream=content is None)
-        if content is not None:
-            self.http["far"].send_data(stream, content, end_stream=True)
-        return stream, self.flush("far")
-
-    def ask(self, query, stream=None):
-        return self.request(*post(query.to_wire(), self.authority))
-
-    def answer(self, stream, response):
-        return self.respond(stream, response.to_wire())
-
-    def respond(self, stream: int, content: bytes, status: bytes = b"200") -> Frame:
-        """A response; the last frame with a part of it."""
-        headers = [(b":status", status), (b"content-type", b"application/dns-message")]
-        self.http["resolver"].send_headers(stream, headers)
-        self.http["resolver"].send_data(stream, content, end_stream=True)
-        return self.flush("resolver")
-
-
-def post(wire: bytes, authority: bytes = b"ns1.dnshost.net", path: bytes = b"/dns-query"):
-    """Header fields and content of a POST request (RFC 8484 section 4.1)."""
-    return [*_fields(b"POST", authority, path), (b"content-type", b"application/dns-message")], wire
-
-
-def get(wire: bytes, authority: bytes = b"ns1.dnshost.net", path: bytes = b"/dns-query"):
-    """Header fields of a GET request."""
-    text = base64.urlsafe_b64encode(wire).rstrip(b"=")
-    return _fields(b"GET", authority, path + b"?dns=" + text)
-
-
-def _fields(method: bytes, authority: bytes, path: bytes):
-    return [
-        (b":method", method),
-        (b":scheme", b"https"),
-        (b":authority", authority),
-        (b":path", path),
-        (b"accept", b"application/dns-message"),
-    ]
