@@ -458,6 +458,31 @@ def test_early_data_costs_no_round_trip():
     assert cost(early=False) - cost(early=True) == 1
 
 
+def test_early_data_are_not_for_the_eyes_of_who_refuses_them():
+    """The one who terminates the connection has its keys, but not those of the session before."""
+    walk = Walk()
+    tickets = {}
+    first = QuicFlow(walk.tape, "target", tickets=tickets).shake()
+    first.settle()
+    first.close()
+
+    def target() -> None:
+        walk.target()
+        flow = QuicFlow(walk.tape, "target", scope="resolver", ticket=first.tickets[0])
+        flow.message("far", QUERY)
+        early = {secret.line for secret in walk.tape.secrets}
+        flow.flush("resolver")
+        flow.flush("far")
+        later = [secret.line for secret in walk.tape.secrets if secret.line not in early]
+        walk.tape.secrets += (TlsSecret(line, "attacker") for line in later)
+
+    judgement = judged(facts("target"), walk.resolve(target).evidence("x@target"))
+    assert exposed(judgement) == []
+    asked = [each for each in judgement.ladder if each.link == "target" and each.transport == "doq"]
+    texts_ = [each.text for each in asked if each.towards == "far"]
+    assert texts_[-2:] == ["QUIC Initial, SNI ns1.dnshost.net", "secret.example.org. A"]
+
+
 @pytest.mark.parametrize(("sni", "secret"), [("ns1.example.org", "zone"), ("secret.example.org", "name")])
 def test_the_server_name_is_exposed(sni, secret):
     walk = Walk()

@@ -134,7 +134,8 @@ class _Pool:
 
 
 def _items(side: SideView) -> list[Message | Sign]:
-    return [*(message for message in side.messages if not message.quoted), *side.signs]
+    # Signs first: early data come with the packet that opens their session.
+    return [*side.signs, *(message for message in side.messages if not message.quoted)]
 
 
 def _ends_handshake(item: Message | Sign) -> bool:

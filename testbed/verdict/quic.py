@@ -65,7 +65,7 @@ class Reading:
     """What could be read of a connection.
 
     ``session`` is None when not even the ClientHello could be. ``streams`` are pairs of what the client and
-    the server sent on a stream, by its ID; those of early data that the server refused are apart.
+    the server sent on a stream, by its ID; those of early data that the server did not take are apart.
     ``opaque`` are numbers of frames with something that could not be read, ``unread`` is the first of them
     that came from the client. ``alpn`` is the protocol that the server chose.
     """
@@ -126,7 +126,7 @@ class _Reader:
         self._open(Kind.HANDSHAKE)
         accepted = self._read_handshake()
         self._open(Kind.EARLY, Kind.SHORT)
-        refused = session is not None and session.hello.early_data and accepted is False
+        refused = session is not None and session.hello.early_data and not accepted
         reading.streams = self._assembled(False, *(() if refused else (True,)))
         reading.refused = self._assembled(True) if refused else {}
         self._read_endings()
@@ -311,9 +311,9 @@ class _Reader:
                 self._suite = suite
                 return
 
-    def _read_handshake(self) -> bool | None:
-        """Note what the handshake says; whether the server takes early data, None if that cannot be read."""
-        accepted = None
+    def _read_handshake(self) -> bool:
+        """Note what the handshake says; whether it is known that the server takes early data."""
+        accepted = False
         session = self._reading.session
         octets = self._octets(self._crypto[Kind.HANDSHAKE, False])
         for kind, start, end in _messages(octets):
