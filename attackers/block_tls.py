@@ -27,16 +27,10 @@ class BlockTlsParameters(Parameters):
 
     how: Literal["reset", "drop", "icmp", "alert"] = Field(
         "reset",
-        description="reset: answer the SYN with RST, the first datagram of QUIC with ICMP port unreachable. "
-        "drop: swallow it. icmp: administratively prohibited. alert: let the TCP connection come about, "
-        "answer the ClientHello with a fatal alert; QUIC as with reset.",
+        description="reset: answer the SYN with RST. drop: swallow it. icmp: administratively prohibited. "
+        "alert: let the connection come about, answer the ClientHello with a fatal alert.",
     )
     ports: tuple[int, ...] = Field((853, 443), description="Destination ports that are blocked.")
-    protocols: tuple[Literal["tcp", "udp"], ...] = Field(
-        ("tcp", "udp"),
-        min_length=1,
-        description="tcp: what runs over TLS, DoT and DoH. udp: what runs over QUIC, DoQ and HTTP/3.",
-    )
 
 
 class BlockTls(Attacker):
@@ -46,12 +40,14 @@ class BlockTls(Attacker):
     source = "RFC 9539 section 7; Huang, Chang and Li, FOCI 2020"
     Parameters = BlockTlsParameters
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that are blocked."""
+        return frozenset(self.parameters.ports)
+
     def connect(self, connect: Connect) -> ConnectAction:
         """Refuse the connection, or swallow its first packet."""
         assert isinstance(self.parameters, BlockTlsParameters)
-        blocked = connect.port in self.parameters.ports and connect.protocol in self.parameters.protocols
-        if not blocked:
-            return None
         self.matched()
         match self.parameters.how:
             case "reset":
@@ -66,7 +62,6 @@ class BlockTls(Attacker):
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """Break the handshake off."""
         assert isinstance(self.parameters, BlockTlsParameters)
-        blocked = handshake.port in self.parameters.ports and "tcp" in self.parameters.protocols
-        if self.parameters.how != "alert" or not blocked:
+        if self.parameters.how != "alert":
             return None
         return Alert(HANDSHAKE_FAILURE)

@@ -105,10 +105,10 @@ class TestProbing:
         net.ask(SECRET)
         assert over(net) == {offered}
 
-    @pytest.mark.parametrize(("protocol", "left"), [("tcp", "doq"), ("udp", "dot")])
-    def test_what_is_left_open_takes_over(self, protocol, left):
+    @pytest.mark.parametrize(("blocked", "left"), [("dot", "doq"), ("doq", "dot")])
+    def test_what_is_left_open_takes_over(self, blocked, left):
         of = offering("dot", "doq", signed=())
-        block = attacker(of, "block-tls", "target", protocols=(protocol,))
+        block = attacker(of, "block", "target", transports=(blocked,))
         chosen = policy("opportunistic", probing=("dot", "doq"))
         net = network(of, chosen, ["probing"], {"target": [block]})
         switch(net, "target", False)

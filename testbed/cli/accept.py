@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from testbed import claims, costs, matrix, reference, results
+from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
+from testbed.reports import attackers as attackers_report
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
 from testbed.reports import fields
@@ -76,7 +78,9 @@ def documents() -> dict[str, str]:
     kept = results.read(reference.FOLDER)
     scheme = schema(SCENARIOS)
     finished = claims.assess(kept.entries, kept.matrix)
+    attackers = (DOCS / "attackers.md").read_text(encoding="utf-8")
     return {
+        "attackers.md": attackers_report.page(attackers, descriptions()),
         "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
         "fields.md": fields.fields_page(scheme),

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from testbed.attack.api import Reset
-from testbed.attack.chain import Fate, Forward, Pending, Return
+from testbed.attack.actions import Reset
+from testbed.attack.fates import Fate, Forward, Return
+from testbed.attack.pending import Pending
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Session
 

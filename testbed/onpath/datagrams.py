@@ -1,4 +1,7 @@
-"""UDP on a hop: DNS messages go through the attackers' hooks, other datagrams through ``connect`` once."""
+"""UDP on a hop: DNS messages go through their hooks, other datagrams through ``datagram``.
+
+What opens a flow goes through ``connect`` first, on the ports for which an attacker has that hook.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import contextlib
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Literal
 
-from testbed.attack.api import Alert, Connect, Drop, Handshake, Impersonate, Reset, Unreachable
-from testbed.attack.chain import Fate, Forward, Pending, Return
+from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.events import Connect, Datagram, Handshake
+from testbed.attack.fates import Fate, Forward, Return
+from testbed.attack.pending import Pending
+from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
 from testbed.onpath.quic import QuicFlow, client_hello
 from testbed.onpath.sockets import datagram_listener, in_the_name_of, original_destination
@@ -83,9 +90,11 @@ class _Flow:
         self._down = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, server, resolver)
         self._up = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, resolver, server)
         self._pending = Pending(self._chain, Transport.UDP, self._role) if server[1] == DNS_PORT else None
-        self._admitted = False
-        self._blocked: Drop | Reset | Unreachable | None = None
+        self._opened = False
+        self._held: list[bytes] | None = None
         self._terminated: QuicFlow | None = None
+        self._seen = {"server": 0, "resolver": 0}
+        self._blocked: Drop | Reset | Unreachable | None = None
         self._loop.add_reader(self._down, self._read, self._down, self.from_resolver)
         self._loop.add_reader(self._up, self._read, self._up, self._from_server)
 
@@ -109,56 +118,83 @@ class _Flow:
 
     def from_resolver(self, data: bytes) -> None:
         """A datagram on its way to the server."""
-        if self._pending is None:
-            self._admit(data)
-        elif len(data) < _HEADER or data[2] & 0x80:
-            self._up.send(data)
-        else:
-            self._dispose(self._pending.query(data), self._up, self._down, data)
+        if not self._opened:
+            self._opened = True
+            self._open(data)
+        if self._held is not None:
+            self._held.append(data)
+            return
+        if self._terminated is not None:
+            self._terminated.receive([(data, self._resolver)])
+            return
+        fate: Fate | Unreachable = Forward(data)
+        if self._blocked is not None:
+            fate = self._blocked
+        elif self._pending is None:
+            fate = self._show(data, "server")
+        elif len(data) >= _HEADER and not data[2] & 0x80:
+            fate = self._pending.query(data)
+        self._dispose(fate, self._up, self._down, data)
 
-    def _admit(self, data: bytes) -> None:
-        """Ask about a connection when its first datagram comes; the rest shares its fate."""
-        if not self._admitted:
-            self._admitted = True
-            self._blocked = self._chain.connect(Connect("udp", self._server[1], self._role))
-            if self._blocked is None:
-                self._blocked = self._greeted(data)
-        match self._blocked:
-            case None if self._terminated is not None:
-                self._terminated.receive([(data, self._resolver)])
-            case None:
-                self._up.send(data)
-            case Reset():
-                self._refuse(data, self._resolver, self._server, False)
-            case Unreachable():
-                self._refuse(data, self._resolver, self._server, True)
-            case Drop():
-                return
+    def _open(self, data: bytes) -> None:
+        """Ask what becomes of the flow that a datagram opens."""
+        port = self._server[1]
+        if port in self._chain.ports("connect"):
+            self._blocked = self._chain.connect(Connect("udp", port, self._role, len(data)))
+        if self._blocked is None and port != DNS_PORT and port in self._chain.ports("handshake"):
+            hello = client_hello(data)
+            if hello is not None:
+                self._greet(hello)
 
-    def _greeted(self, data: bytes) -> Drop | Reset | None:
-        """Ask about the ClientHello in the first datagram, if it is all there."""
-        hello = client_hello(data) if self._chain.wants("handshake") else None
-        if hello is None:
-            return None
-        event = Handshake(self._role, self._server[1], hello.sni, hello.alpn, hello.size)
+    def _greet(self, hello: ClientHello) -> None:
+        """Ask what becomes of a QUIC connection with this ClientHello."""
+        event = Handshake(
+            self._role,
+            self._server[1],
+            hello.sni,
+            hello.alpn,
+            hello.size,
+            hello.versions,
+            hello.ticket,
+            hello.early_data,
+            "udp",
+        )
         match self._chain.handshake(event):
             case Drop() as action:
-                return action
+                self._blocked = action
             case Reset() | Alert():
-                return Reset()
+                self._blocked = Reset()
+            case Delay(seconds):
+                self._held = []
+                self._loop.call_later(seconds, self._let_go)
             case Impersonate(kind):
                 self._loop.remove_reader(self._up)
-                ends = (self._resolver, self._server)
-                self._terminated = QuicFlow(self._surroundings, (self._down, self._up), ends, hello, kind)
-        return None
+                ends, sockets = (self._resolver, self._server), (self._down, self._up)
+                self._terminated = QuicFlow(self._surroundings, sockets, ends, hello, kind)
+
+    def _let_go(self) -> None:
+        """Send on what was held, unless the flow is over."""
+        held, self._held = self._held or [], None
+        if self._up.fileno() >= 0:
+            for data in held:
+                self.from_resolver(data)
 
     def _from_server(self, data: bytes) -> None:
-        if self._pending is None or len(data) < _HEADER:
-            self._down.send(data)
-        else:
-            self._dispose(self._pending.response(data), self._down, self._up, data)
+        fate: Fate | Unreachable = Forward(data)
+        if self._pending is None:
+            fate = self._show(data, "resolver")
+        elif len(data) >= _HEADER:
+            fate = self._pending.response(data)
+        self._dispose(fate, self._down, self._up, data)
 
-    def _dispose(self, fate: Fate, onwards: socket.socket, back: socket.socket, data: bytes) -> None:
+    def _show(self, data: bytes, towards: Literal["server", "resolver"]) -> Fate | Unreachable:
+        self._seen[towards] += 1
+        event = Datagram(data, self._server[1], self._role, towards, self._seen[towards])
+        return self._chain.datagram(event)
+
+    def _dispose(
+        self, fate: Fate | Unreachable, onwards: socket.socket, back: socket.socket, data: bytes
+    ) -> None:
         match fate:
             case Forward(wire, delay):
                 if delay:
@@ -167,8 +203,8 @@ class _Flow:
                     self._send(onwards, wire)
             case Return(wire):
                 self._send(back, wire)
-            case Reset():
-                self._refuse(data, self._resolver, self._server, False)
+            case Reset() | Unreachable():
+                self._refuse(data, self._resolver, self._server, isinstance(fate, Unreachable))
             case Drop():
                 return
 

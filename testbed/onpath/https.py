@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from testbed.attack.api import CertificateKind
-from testbed.attack.chain import Pending
+from testbed.attack.actions import CertificateKind
+from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
 from testbed.onpath.between import TIMEOUT, Between

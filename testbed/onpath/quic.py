@@ -12,8 +12,8 @@ from aioquic.quic.connection import NetworkAddress
 from aioquic.quic.crypto import CryptoError, CryptoPair  # type: ignore[attr-defined]
 from aioquic.quic.packet import QuicFrameType, QuicPacketType, pull_quic_header
 
-from testbed.attack.api import CertificateKind
-from testbed.attack.chain import Pending
+from testbed.attack.actions import CertificateKind
+from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello, TlsFormatError, parse_client_hello
 from testbed.core.transport import Transport
 from testbed.onpath.between import TIMEOUT, Between

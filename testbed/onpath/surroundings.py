@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from testbed.attack.api import CertificateKind
+from testbed.attack.actions import CertificateKind
 from testbed.attack.chain import Chain
 from testbed.core.pki import Credential
 from testbed.transports import Host

@@ -96,6 +96,7 @@ class Phase:
         """Let those attackers act that are active in a step."""
         active = set(self._cell.scenario.attackers_at(step))
         for link, attacked_link in attacked.items():
+            attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
 
     async def _step(self, resolver: ReferenceResolver, services: Services, number: int) -> None:

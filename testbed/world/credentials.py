@@ -27,8 +27,11 @@ def _issue(
     life: tuple[float, float],
     key: str,
     addresses: Iterable[str] = (),
+    usage: pki.Usage = "server",
 ) -> pki.Credential:
-    return issuer.issue(tuple(names), tuple(addresses), not_before=life[0], not_after=life[1], key=key)
+    return issuer.issue(
+        tuple(names), tuple(addresses), not_before=life[0], not_after=life[1], key=key, usage=usage
+    )
 
 
 def _self_signed(seed: int, names: Iterable[dns.name.Name], key: str) -> pki.Credential:
@@ -60,16 +63,26 @@ def of_server(issuer: pki.Authority, server: Server, service: Service, key: str)
 
 
 def forged(
-    issuer: pki.Authority, kind: CertificateKind, victim: dns.name.Name, own: dns.name.Name
+    issuer: pki.Authority,
+    kind: CertificateKind,
+    victim: dns.name.Name,
+    own: dns.name.Name,
+    genuine: pki.Credential | None = None,
 ) -> pki.Credential:
-    """A certificate that an attacker presents in a server's place; ``own`` is the name of its own server."""
+    """A certificate that an attacker presents in a server's place; ``own`` is the name of its own server.
+
+    ``genuine`` is what the victim has, and what a thief presents. Where there is nothing to steal, a thief
+    has to make one up.
+    """
     key = f"attacker {victim}"
-    match kind:
-        case "own-name":
-            return _issue(issuer, (own,), CERTIFICATE_LIFE, f"attacker {own}")
-        case "mis-issued":
-            return _issue(issuer, (victim,), CERTIFICATE_LIFE, key)
-        case "expired":
-            return _issue(issuer, (victim,), EXPIRED_LIFE, key)
-        case "self-signed":
-            return _self_signed(issuer.seed, (victim,), key)
+    if kind == "stolen" and genuine is not None:
+        return genuine
+    if kind in ("self-signed", "stolen"):
+        return _self_signed(issuer.seed, (victim,), key)
+    if kind == "own-name":
+        return _issue(issuer, (own,), CERTIFICATE_LIFE, f"attacker {own}")
+    if kind == "unknown-authority":
+        not_before, not_after = AUTHORITY_LIFE
+        issuer = pki.Authority(issuer.seed, "attacker", not_before=not_before, not_after=not_after)
+    life = EXPIRED_LIFE if kind == "expired" else CERTIFICATE_LIFE
+    return _issue(issuer, (victim,), life, key, usage="client" if kind == "wrong-usage" else "server")
