@@ -42,13 +42,20 @@ class Between:
         if not isinstance(fate, Forward):
             return await self._back(fate)
         await asyncio.sleep(fate.delay)
+        fates: list[Fate] = []
+
+        def last(response: bytes) -> bool:
+            """Whether there is something to send on; a zone transfer is held back until it is whole."""
+            fates.extend(self._pending.responses(response))
+            return bool(fates)
+
         try:
             session = await self._session()
-            response = await session.exchange(fate.wire, TIMEOUT)
+            await session.transfer(fate.wire, TIMEOUT, last)
         except TransportError:
             self._abort()
             return []
-        return [octets for fate in self._pending.responses(response) for octets in await self._back(fate)]
+        return [octets for fate in fates for octets in await self._back(fate)]
 
     async def _back(self, fate: Fate) -> list[bytes]:
         """What is sent to the resolver."""
