@@ -12,7 +12,7 @@ from testbed.attack.api import Attacker, Scene
 from testbed.core.policy import POLICIES, Policy
 from testbed.core.resolver.state import Configuration
 from testbed.memory import MemoryNetwork
-from testbed.run.cast import scene
+from testbed.run.cast import ENCRYPTED, scene
 from testbed.scenario.world import World as Described
 from testbed.world.build import World, build
 
@@ -42,6 +42,7 @@ def configuration(of: World, chosen: Policy, looks_for: Iterable[str]) -> Config
         trust_anchor=of.trust_anchor if chosen.dnssec else None,
         authorities=(of.authority.certificate,),
         signals=tuple(signals.load(name) for name in looks_for),
+        transports=ENCRYPTED,
         root_sources=of.root_sources(),
     )
 

@@ -20,7 +20,7 @@ from testbed.topology import EVIL
 from testbed.verdict.facts import Facts
 from testbed.world.build import World
 
-ENCRYPTED = (Transport.DOT,)
+ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH)
 """Encrypted transports that the reference resolver speaks, best first."""
 
 

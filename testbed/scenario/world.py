@@ -24,8 +24,8 @@ from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
 from testbed.scenario.values import NameText, RecordText
 
-SERVED = (Transport.DOT,)
-"""The encrypted transports that the testbed's servers can offer: those that have a file there."""
+SERVED = tuple(transport for transport in Transport if transport.encrypted)
+"""The encrypted transports that the testbed's servers can offer."""
 
 Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]
 """DNSSEC algorithms that the testbed signs with, by their mnemonics in the registry."""

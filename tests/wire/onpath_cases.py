@@ -11,6 +11,7 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
+from testbed import transports
 from testbed.attack import catalogue
 from testbed.core import message
 from testbed.core.transport import Transport, TransportError
@@ -20,7 +21,7 @@ from testbed.run.cast import scene
 from testbed.run.stage import Stage
 from testbed.scenario.world import World as Described
 from testbed.topology import load
-from testbed.transports import dot, tcp, udp
+from testbed.transports import tcp, udp
 from testbed.world.build import build
 
 TOPOLOGY = load("hosted")
@@ -29,8 +30,15 @@ SERVER = TOPOLOGY.by_role[LINK]
 RESOLVER = TOPOLOGY.resolver_addresses
 WORLD = build(
     TOPOLOGY,
-    Described.model_validate({"signal": ["ds-glue"], "secure": [LINK, "target"], "signed": []}),
+    Described.model_validate(
+        {
+            "signal": ["ds-glue"],
+            "secure": {LINK: {"transports": ["dot", "doq", "doh"]}, "target": {}},
+            "signed": [],
+        }
+    ),
 )
+TRANSPORTS = (Transport.UDP, Transport.TCP, Transport.DOT, Transport.DOQ, Transport.DOH)
 QUESTIONS = {
     "delegation": ("www.dnshost.net.", "A"),
     "keys": ("dnshost.net.", "DS"),
@@ -53,7 +61,8 @@ async def ask(stage, transport, family, wire, server=SERVER):
             session = await tcp.connect(host, local, (remote, 53), timeout=2.0)
         else:
             name = str(server.name).rstrip(".")
-            session = await dot.connect(host, local, (remote, 853), sni=name, timeout=2.0)
+            connect = transports.load(transport).connect
+            session = await connect(host, local, (remote, transport.port), sni=name, timeout=2.0)
         answer = await session.exchange(wire, 2.0)
         session.close()
         return answer
@@ -62,7 +71,7 @@ async def ask(stage, transport, family, wire, server=SERVER):
 
 
 async def touch_quic(stage, family):
-    """How a datagram to the port of DoQ fares; no server listens there."""
+    """How a datagram to the port of DoQ fares that no server answers."""
     host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
     try:
         await udp.exchange(host, (local, 0), (remote, 853), b"\xc3" + bytes(1199), lambda data: True, 2.0)
@@ -91,7 +100,7 @@ async def meet(stage, name, **parameters):
     )
     link.switch({0})
     seen = {}
-    for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+    for transport in TRANSPORTS:
         for family in (0, 1):
             for label, (qname, rdtype) in QUESTIONS.items():
                 wire = query(qname, rdtype, 7).to_wire()
@@ -130,7 +139,7 @@ async def untouched(stage):
     for present in (False, True):
         link.switch({0} if present else set())
         answers = []
-        for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+        for transport in TRANSPORTS:
             for family in (0, 1):
                 for number, (qname, rdtype) in enumerate(QUESTIONS.values()):
                     wire = query(qname, rdtype, number).to_wire()

@@ -113,6 +113,14 @@ class TraceEvent:
     authenticated: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A server's promise to encrypt, until when, and over what it was made."""
+
+    until: float
+    transport: Transport
+
+
 @dataclass
 class Memory:
     """Everything that a resolver remembers between queries."""
@@ -129,13 +137,13 @@ class Memory:
     trace: list[TraceEvent] = field(default_factory=list)
     hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
     places: dict[str, float] = field(default_factory=dict)
-    promises: dict[Hashable, float] = field(default_factory=dict)
+    promises: dict[Hashable, Promise] = field(default_factory=dict)
     agents: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
     """By zone, whom its servers want failures to be reported to (RFC 9567)."""
     prober: Prober = field(init=False)
 
     def __post_init__(self) -> None:
-        self.prober = Prober(self.configuration.transports)
+        self.prober = Prober(self.probed)
         self._prime()
 
     def _prime(self) -> None:
@@ -163,6 +171,12 @@ class Memory:
     def policy(self) -> Policy:
         """The policy in force."""
         return self.configuration.policy
+
+    @property
+    def probed(self) -> tuple[Transport, ...]:
+        """The transports that are tried where nothing is known of a server, best first."""
+        spoken = self.configuration.transports
+        return tuple(Transport(item) for item in self.policy.probing if item in spoken)
 
     @property
     def extended(self) -> bool:
@@ -220,7 +234,7 @@ class Memory:
         assert heard.promise is not None
         key = _promise_key(policy.commitment, heard.zone, heard.server, heard.address)
         if heard.promise:
-            self.promises[key] = now + heard.promise
+            self.promises[key] = Promise(now + heard.promise, heard.transport)
             said = f"promises to encrypt for {heard.promise} s, kept for the {policy.commitment}"
         else:
             self.promises.pop(key, None)
@@ -232,12 +246,17 @@ class Memory:
             transport=heard.transport,
         )
 
-    def promised(self, zone: dns.name.Name, server: dns.name.Name, address: str) -> bool:
-        """Whether a promise to encrypt is in force, for whatever the policy keeps promises."""
+    def promised(self, zone: dns.name.Name, server: dns.name.Name, address: str) -> tuple[Transport, ...]:
+        """Over what a server has promised to encrypt; nothing where no promise is in force.
+
+        Promises are kept for whatever the policy says. One that was made in clear names no transport.
+        """
         if self.policy.commitment == "none":
-            return False
-        key = _promise_key(self.policy.commitment, zone, server, address)
-        return self.promises.get(key, 0.0) > self.clock()
+            return ()
+        promise = self.promises.get(_promise_key(self.policy.commitment, zone, server, address))
+        if promise is None or promise.until <= self.clock():
+            return ()
+        return (promise.transport,) if promise.transport.encrypted else self.probed
 
     def in_order(self, addresses: list[str]) -> list[str]:
         """Addresses in an order that is random, but stays, so that sessions are used again."""
