@@ -112,7 +112,7 @@ class Block(Attacker):
         chosen = self.parameters
         if (handshake.protocol, handshake.port) not in self._endpoints or not self._of_size(handshake.size):
             return False
-        if handshake.protocol == "udp" and not (chosen.sni or chosen.alpn):
+        if handshake.protocol == "udp" and not self._of_hellos_alone:
             return False  # that was decided when the datagram came
         if chosen.alpn and not set(chosen.alpn).intersection(handshake.alpn):
             return False
