@@ -1,4 +1,4 @@
-"""What a hook can answer with, and what an attacker's own host can be told to do."""
+"""What a hook can answer with."""
 
 from __future__ import annotations
 
@@ -99,12 +99,3 @@ Action = (
     Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
 )
 """Any of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Keep this many TCP connections open from the attacker's host to the server of a role."""
-
-    role: str
-    port: int
-    connections: int
