@@ -76,7 +76,7 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Send these octets on instead of a datagram's."""
+    """Send these octets on instead: for datagrams, and for messages that need not be parsed."""
 
     payload: bytes
 
@@ -88,7 +88,7 @@ class Answer:
     payload: bytes
 
 
-MessageAction = Drop | Reset | Reply | Replace | Delay | None
+MessageAction = Drop | Reset | Reply | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
