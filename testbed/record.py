@@ -123,8 +123,8 @@ class TraceLine(_Model):
 class Spent(_Model):
     """What an attack took: packets and messages that were made up, and that were changed; connections held.
 
-    A connection is held that is kept open or sat in the middle of. ``presence_s`` are the seconds of the
-    world's time in which the attacker was there and had not yet had enough.
+    A connection is held that the attacker sits in the middle of. ``presence_s`` are the seconds of the
+    world's time in which it was there and had not yet had enough.
     """
 
     injected: int = 0

@@ -6,9 +6,11 @@ import dataclasses
 from dataclasses import replace
 
 import dns.flags
+import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 from pydantic import ValidationError
 from signalling import SECRET, over
@@ -122,7 +124,7 @@ def test_records_are_stripped_by_type_and_owner():
     of = world()
     net, one = met("strip-records", of=of, strip=["A"], owners=["{sensitive-name}"])
     net.ask(SECRET)
-    assert one.actions["replace"]
+    assert one.actions["alter"]
     net, one = met("strip-records", of=of, strip=["A"], owners=["*.{sensitive-name}"])
     assert net.ask(SECRET).answer
     assert not one.matches
@@ -133,13 +135,24 @@ def test_signatures_go_with_what_they_cover_or_stay(signatures, left):
     of = world()
     one = attacker(of, "strip-records", "target", strip=["A"], signatures=signatures)
     response = _answered(of)
-    assert bool(one.response(response).message.answer) is left
+    assert bool(dns.message.from_wire(one.response(response).payload).answer) is left
 
 
 def _answered(of):
     query = message.query(dns.name.from_text(SECRET), dns.rdatatype.A, id=1)
     (response,) = of.authoritative("target").respond(query, Transport.TCP)
     return Response(encode(response), Query(encode(query), Transport.TCP, "target"))
+
+
+def test_records_beside_unusual_ones_are_stripped_too():
+    query = message.query(dns.name.from_text(SECRET), dns.rdatatype.A, id=1)
+    response = dns.message.make_response(query)
+    for line in ("A 192.0.2.1", "SRV 0 0 853 example.org."):
+        response.answer.append(dns.rrset.from_text(SECRET, 60, "IN", *line.split(maxsplit=1)))
+    one = attacker(PLAIN, "strip-records", "target", strip=["A"])
+    asked = Query(encode(query), Transport.TCP, "target")
+    made = dns.message.from_wire(one.response(Response(encode(response), asked)).payload)
+    assert [rrset.rdtype.name for rrset in made.answer] == ["SRV"]
 
 
 def test_forged_records_take_the_place_of_true_ones():

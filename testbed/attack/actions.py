@@ -1,4 +1,4 @@
-"""What a hook can answer with, and what an attacker's own host can be told to do."""
+"""What a hook can answer with."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Send these octets on instead of a datagram's."""
+    """Send these octets on instead: for datagrams, and for messages that need not be parsed."""
 
     payload: bytes
 
@@ -96,7 +96,7 @@ class Answer:
     payload: bytes
 
 
-MessageAction = Drop | Reset | Reply | Replace | Delay | None
+MessageAction = Drop | Reset | Reply | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
@@ -107,12 +107,3 @@ Action = (
     Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
 )
 """Any of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Keep this many TCP connections open from the attacker's host to the server of a role."""
-
-    role: str
-    port: int
-    connections: int

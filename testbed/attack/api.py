@@ -26,7 +26,6 @@ from testbed.attack.actions import (
     Drop,
     EstablishedAction,
     HandshakeAction,
-    Hold,
     Impersonate,
     MessageAction,
     Replace,
@@ -62,7 +61,6 @@ __all__ = [
     "EstablishedAction",
     "Handshake",
     "HandshakeAction",
-    "Hold",
     "Impersonate",
     "MessageAction",
     "Parameters",
@@ -173,10 +171,6 @@ class Attacker:
 
     def serves(self) -> Iterable[Zone]:
         """Zones that the attacker's own server serves beside its own one."""
-        return ()
-
-    def holds(self) -> Iterable[Hold]:
-        """Connections that the attacker's own host keeps open while it is switched on."""
         return ()
 
     # -- what it is --------------------------------------------------------------------------------

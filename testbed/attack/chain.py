@@ -128,6 +128,8 @@ class Chain:
                     return Return(encode(message)), Query(wire, query.transport, query.server)
                 case Replace(message):
                     wire = encode(message)
+                case Alter(wire):
+                    pass
                 case Delay(seconds):
                     delay += seconds
         return Forward(wire, delay), Query(wire, query.transport, query.server)
@@ -141,6 +143,8 @@ class Chain:
                     return action
                 case Reply(message) | Replace(message):
                     wire = encode(message)
+                case Alter(wire):
+                    pass
                 case Delay(seconds):
                     delay += seconds
         return Forward(wire, delay)
