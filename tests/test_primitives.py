@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 
 import dns.flags
@@ -251,6 +250,6 @@ def test_delays_are_in_seconds():
 def test_resumption_can_be_refused_over_quic(offers):
     one = attacker(PLAIN, "block", "target", offers=offers, transports=["doq"])
     for resuming, early_data in ((False, False), (True, False), (True, True)):
-        hello = dataclasses.replace(HELLO, protocol="udp", resuming=resuming, early_data=early_data)
+        hello = replace(HELLO, protocol="udp", resuming=resuming, early_data=early_data)
         meant = {"anything": False, "a-ticket": resuming, "early-data": early_data}[offers]
         assert (one.handshake(hello) is not None) is meant
