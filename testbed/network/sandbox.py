@@ -20,7 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -114,7 +114,7 @@ def launch(
 ) -> Worker:
     """Start ``python ARGV...`` in a new sandbox and return at once.
 
-    ``visible`` are existing directories that the worker must see even where they lie in one of the
+    ``visible`` are existing directories and files that the worker must see even where they lie in one of the
     directories that it gets for itself. ``env`` is added to the runner's environment. The worker ends when
     the *thread* that called this ends: call it from one that lives as long as the run.
 
@@ -125,7 +125,7 @@ def launch(
         command = [
             *unshare_command(),
             *(sys.executable, "-m", "testbed.network.init", str(theirs.fileno())),
-            *_kept([*map(str, visible), *_own_paths(argv)]),
+            *kept([*map(str, visible), *_own_paths(argv)]),
             *("--", *argv),
         ]
         try:
@@ -205,17 +205,17 @@ def _own_paths(argv: Sequence[str]) -> list[str]:
     return [path for path in [*paths, *argv[:1]] if path.startswith("/")]
 
 
-def _kept(paths: Sequence[str]) -> list[str]:
+def kept(paths: Iterable[str]) -> list[str]:
     """Those of the paths that the worker's private directories would hide, each once, parents first.
 
     A private directory itself is never kept, or it would not be private.
     """
-    kept: list[str] = []
+    found: list[str] = []
     for path in sorted({os.path.realpath(path) for path in paths}):
         hidden = any(path.startswith(f"{top}/") for top in PRIVATE)
-        if hidden and Path(path).exists() and not any(path.startswith(f"{parent}/") for parent in kept):
-            kept.append(path)
-    return kept
+        if hidden and Path(path).exists() and not any(path.startswith(f"{parent}/") for parent in found):
+            found.append(path)
+    return found
 
 
 def inside() -> bool:

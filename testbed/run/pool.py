@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testbed.attack import catalogue
 from testbed.network import sandbox
 from testbed.record import Run, Verdict
 from testbed.scenario.cell import Cell
@@ -27,11 +28,13 @@ Batch = list[Cell]
 class _Seat:
     """A place for a worker: the worker, what it was told to run, and what it has said of it so far.
 
-    ``topology`` is the one whose network it has.
+    ``topology`` is the one whose network it has; ``kept`` is what it sees of the directories that it has
+    for itself.
     """
 
     number: int
     worker: sandbox.Worker
+    kept: list[str]
     topology: str = ""
     waiting: deque[Cell] = field(default_factory=deque)
     unread: bytes = b""
@@ -50,6 +53,7 @@ class Pool:
         self._seed = seed
         self._results = results
         self._seats: list[_Seat] = []
+        self._visible: set[Path] = set()
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Pool:
@@ -66,6 +70,7 @@ class Pool:
             if cell.scenario.resolver.engine != REFERENCE:
                 yield _not_run(cell, Verdict.SKIPPED, "only the reference resolver can be run", None)
         cells = [cell for cell in cells if cell.scenario.resolver.engine == REFERENCE]
+        self._visible |= set(_read(cells))
         batches = _batches(cells)
         self._staff(min(self._jobs, len(batches)))
         for seat in self._seats:
@@ -77,7 +82,13 @@ class Pool:
                     self._give(seat, batches)
 
     def _staff(self, count: int) -> None:
-        """See to it that there are so many workers; they start up side by side."""
+        """See to it that there are so many workers, and that they see what they read.
+
+        They start up side by side.
+        """
+        kept = sandbox.kept(map(str, self._visible))
+        for seat in [seat for seat in self._seats if seat.kept != kept]:
+            self._replace_worker(seat)
         fresh = [self._seat(number) for number in range(len(self._seats), count)]
         for seat in fresh:
             seat.worker.wait_ready()
@@ -88,11 +99,12 @@ class Pool:
         cpus = sorted(os.sched_getaffinity(0))
         results = str(self._results.resolve()) if self._results is not None else ""
         argv = ["-m", "testbed.run.worker", str(self._seed), str(cpus[number % len(cpus)]), results]
-        visible = [Path.cwd()]
+        visible = [Path.cwd(), *self._visible]
         if self._results is not None:
             self._results.mkdir(parents=True, exist_ok=True)
             visible.append(self._results.resolve())
-        return _Seat(number, sandbox.launch(argv, visible=visible))
+        kept = sandbox.kept(map(str, self._visible))
+        return _Seat(number, sandbox.launch(argv, visible=visible), kept)
 
     def _watch(self, seat: _Seat) -> None:
         assert seat.worker.stdout is not None
@@ -135,19 +147,33 @@ class Pool:
 
     def _replace(self, seat: _Seat) -> Iterator[Run]:
         """Put another worker in the place of one that has ended; what it was at is inconclusive."""
-        assert seat.worker.stdout is not None
-        self._selector.unregister(seat.worker.stdout)
-        status = seat.worker.kill()
+        status = self._replace_worker(seat)
         unfinished = list(seat.waiting)
         seat.waiting.clear()
-        seat.unread = b""
-        seat.worker, seat.topology = self._seat(seat.number).worker, ""
-        seat.worker.wait_ready()
-        self._watch(seat)
         if unfinished:
             reason = f"the worker ended with status {status}"
             yield _not_run(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
             self._give(seat, [unfinished[1:]] if unfinished[1:] else [])
+
+    def _replace_worker(self, seat: _Seat) -> int:
+        """Put another worker in the place of one; the exit status of the one that was there."""
+        assert seat.worker.stdout is not None
+        self._selector.unregister(seat.worker.stdout)
+        status = seat.worker.kill()
+        successor = self._seat(seat.number)
+        seat.worker, seat.kept = successor.worker, successor.kept
+        seat.topology, seat.unread = "", b""
+        seat.worker.wait_ready()
+        self._watch(seat)
+        return status
+
+
+def _read(cells: Iterable[Cell]) -> Iterator[Path]:
+    """The files and folders that workers read: those of scenarios, and those of attackers near them."""
+    for path in {cell.path.resolve() for cell in cells}:
+        yield path
+        yield path.parent  # passed over where it is one that workers have for themselves
+        yield from catalogue.folders_near(path.parent)
 
 
 def _batches(cells: Iterable[Cell]) -> list[Batch]:
