@@ -25,7 +25,7 @@ from testbed.scenario.load import SCENARIOS, collect
 RUNS = Path("results/runs")
 """Where evidence goes, below the working directory."""
 
-_GOOD = (Status.AS_EXPECTED, Status.UNJUDGED, Status.SKIPPED)
+_GOOD = (Status.AS_EXPECTED, Status.UNJUDGED, Status.SKIPPED, Status.NOT_APPLICABLE)
 
 
 def command(
