@@ -72,6 +72,7 @@ PROGRAMS = (
     Program(SERVERS, "kresd", "knot-resolver", "Knot Resolver", ("--version",)),
     Program(SERVERS, "pdns_recursor", "pdns-recursor", "PowerDNS Recursor", ("--version",)),
     Program(SERVERS, "named", "bind9", "BIND, a resolver and authoritative server", ("-v",)),
+    Program(SERVERS, "faketime", "faketime", "the world's time for real resolvers", ("--version",)),
     Program(SERVERS, "nsd", "nsd", "NSD, an authoritative server", ("-v",)),
     Program(SERVERS, "knotd", "knot", "Knot DNS, an authoritative server", ("-V",)),
 )

@@ -11,13 +11,13 @@ from pathlib import Path
 from testbed.engines import description
 from testbed.engines.description import Engine
 from testbed.network.sandbox import SYSTEM_PATH
-from testbed.scenario.engine import REFERENCE
+from testbed.scenario import engine as engines
 from testbed.versions import version_in
 
 FOLDER = Path(__file__).parent
 
-FAKETIME = "libfaketime"
-"""The package that tells programs what time it is in the world."""
+FAKETIME = "faketime"
+"""The package of what tells programs what time it is in the world."""
 
 PATIENCE = 5.0
 """Seconds that a program may take to say its version."""
@@ -25,20 +25,20 @@ PATIENCE = 5.0
 
 def names() -> list[str]:
     """The engines that come with the testbed, the reference resolver apart."""
-    return sorted(path.parent.name for path in FOLDER.glob(f"*/{description.FILE}"))
+    return [name for name in engines.names() if name != engines.REFERENCE]
 
 
-def load(engine: str) -> Engine:
+def load(name: str) -> Engine:
     """The engine that a scenario names, by its name or by the path of its folder.
 
     Raises ScenarioError for all that is wrong with its description.
     """
-    return description.load(Path(engine) if "/" in engine else FOLDER / engine)
+    return description.load(Path(name) if "/" in name else FOLDER / name)
 
 
-def keeps_time(engine: str) -> bool:
+def keeps_time(name: str) -> bool:
     """Whether an engine, named as in a scenario, can be told what time it is in the world."""
-    return engine == REFERENCE or load(engine).description.time_travel != "none"
+    return name == engines.REFERENCE or load(name).description.time_travel != "none"
 
 
 def program(engine: Engine) -> str | None:

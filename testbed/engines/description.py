@@ -17,10 +17,10 @@ from pydantic import Field, StrictStr, ValidationError, field_validator
 from testbed import signals
 from testbed.core.policy import Policy
 from testbed.scenario import source
+from testbed.scenario.engine import DESCRIPTION as FILE
 from testbed.scenario.errors import ScenarioError, ScenarioErrors, quoted, unknown
 from testbed.scenario.parts import SAID_OF_KEY, Part, as_list, checked, described, problems
 
-FILE = "engine.yaml"
 TEMPLATE = ".j2"
 
 Words = tuple[StrictStr, ...]
@@ -51,6 +51,9 @@ class Description(Part):
     environment: dict[str, StrictStr] = Field(default_factory=dict, description="Variables for it.")
     flush: tuple[Words | Talk, ...] = Field(
         (), description="What empties its cache: commands, or words over a socket, one after the other."
+    )
+    quiet: float = Field(
+        0.3, gt=0, le=10, description="Seconds without a packet after which it has nothing more to do."
     )
     stop: Literal["TERM", "INT", "QUIT", "KILL"] = Field("TERM", description="The signal that ends it.")
     time_travel: Literal["faketime", "none"] = Field(

@@ -42,8 +42,8 @@ PROBE_S, PAUSE_S = 1.0, 0.005
 COMMAND_S = 5.0
 """Seconds that a command, or the end of a program, may take."""
 
-QUIET_S = 0.3
-"""Seconds without a packet after which a program counts as idle: it cannot be asked."""
+SETTLED_S = 0.1
+"""Seconds without a packet after which a program that answers has done what it does at its start."""
 
 LOG, CLOCK = "log", "clock"
 LOG_TAIL = 3
@@ -99,6 +99,7 @@ class ProgramResolver:
                 stderr=subprocess.STDOUT,
             )
         await self._ready()
+        await _loop().quiesce(SETTLED_S)
 
     def stop(self) -> None:
         """End the program at once, and remove its folder."""
@@ -127,10 +128,8 @@ class ProgramResolver:
                 await self._command(self._engine.words(order, self._setting()))
 
     async def wait_idle(self) -> None:
-        """Return when nothing has been sent for a while."""
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
-        await loop.quiesce(QUIET_S)
+        """Return when nothing has been sent for a while: a program cannot be asked whether it is idle."""
+        await _loop().quiesce(self._engine.description.quiet)
 
     def set_clock(self) -> None:
         """Tell the program what time it is in the world."""
@@ -227,6 +226,12 @@ class ProgramResolver:
 def _answers(wire: bytes) -> Callable[[bytes], bool]:
     """Whether octets answer a query in any way, by ID and QR: some refuse without repeating the question."""
     return lambda data: data[:2] == wire[:2] and len(data) > 2 and bool(data[2] & 0x80)
+
+
+def _loop() -> VirtualLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
