@@ -1,4 +1,4 @@
-"""Real resolvers as programs in their host: they answer, are told the time, forget, and encrypt if they can."""
+"""Real resolvers as programs in their hosts: they answer, are told the time, forget, and encrypt if able."""
 
 import pytest
 
