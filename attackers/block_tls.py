@@ -40,11 +40,14 @@ class BlockTls(Attacker):
     source = "RFC 9539 section 7; Huang, Chang and Li, FOCI 2020"
     Parameters = BlockTlsParameters
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that are blocked."""
+        return frozenset(self.parameters.ports)
+
     def connect(self, connect: Connect) -> ConnectAction:
         """Refuse the connection, or swallow its first packet."""
         assert isinstance(self.parameters, BlockTlsParameters)
-        if connect.port not in self.parameters.ports:
-            return None
         self.matched()
         match self.parameters.how:
             case "reset":
@@ -59,6 +62,6 @@ class BlockTls(Attacker):
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """Break the handshake off."""
         assert isinstance(self.parameters, BlockTlsParameters)
-        if self.parameters.how != "alert" or handshake.port not in self.parameters.ports:
+        if self.parameters.how != "alert":
             return None
         return Alert(HANDSHAKE_FAILURE)

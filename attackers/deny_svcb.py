@@ -6,7 +6,6 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
-import dns.rrset
 from pydantic import Field
 
 from testbed.attack.api import (
@@ -18,8 +17,6 @@ from testbed.attack.api import (
     Rewriter,
     RewriterParameters,
 )
-
-NEGATIVE_TTL = 3600
 
 
 class DenySvcbParameters(RewriterParameters):
@@ -35,6 +32,7 @@ class DenySvcb(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 9461 section 8"
+    position = "the link of the zone that holds the servers' names"
     denied = dns.rdatatype.SVCB
     Parameters = DenySvcbParameters
 
@@ -55,11 +53,5 @@ class DenySvcb(Rewriter):
         response.flags |= dns.flags.AA
         if how == "nxdomain":
             response.set_rcode(dns.rcode.NXDOMAIN)
-        response.authority.append(self._soa(asked.question[0].name))
+        response.authority.append(self.scene.negative_soa(asked.question[0].name))
         return Reply(response)
-
-    def _soa(self, name: dns.name.Name) -> dns.rrset.RRset:
-        """A SOA record, as a negative answer needs it (RFC 2308 section 3), of the closest zone we know."""
-        zone = max((z for z in self.scene.zones if name.is_subdomain(z)), key=len)
-        text = f"{zone} hostmaster.{zone} 1 1800 900 604800 {NEGATIVE_TTL}"
-        return dns.rrset.from_text(zone, NEGATIVE_TTL, "IN", "SOA", text)

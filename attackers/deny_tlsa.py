@@ -9,4 +9,5 @@ class DenyTlsa(DenySvcb):
     """Denies TLSA records. Clients tell a forged denial from a true one by DNSSEC, or not at all."""
 
     source = "RFC 6698 section 4.1"
+    position = "the link of the zone that holds the servers' names"
     denied = dns.rdatatype.TLSA

@@ -40,6 +40,7 @@ class ForgeNs(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 3833 section 2.3; draft-ietf-dnsop-ns-revalidation"
+    position = "the link of a parent"
     Parameters = ForgeNsParameters
 
     @property
@@ -76,15 +77,10 @@ class ForgeNs(Rewriter):
         names = set(self.scene.server_names.values()) - {self.scene.own_name}
         forged = False
         for index, rrset in enumerate(section):
-            address = self._own_address(rrset.rdtype)
-            if address is not None and rrset.name in names:
-                section[index] = dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
+            if self.scene.own_address(rrset.rdtype) and rrset.name in names:
+                section[index] = self.scene.led_away(rrset)
                 forged = True
         return forged
-
-    def _own_address(self, rdtype: dns.rdatatype.RdataType) -> str | None:
-        ipv4, ipv6 = self.scene.own_addresses
-        return {dns.rdatatype.A: ipv4, dns.rdatatype.AAAA: ipv6}.get(rdtype)
 
     def serves(self) -> Iterable[Zone]:
         """The zones that the forged delegation leads to, or all that a forged address may be for."""
@@ -123,14 +119,13 @@ class ForgeNs(Rewriter):
         The zone's own NS RRset is left as it is where a signature over it would no longer hold.
         """
         chosen = self._chosen
-        address = self._own_address(rrset.rdtype)
         forged = chosen.forge == "glue" or (self._after_names and rrset.name.is_subdomain(self._zone))
-        if forged and address is not None and rrset.name in set(self.scene.server_names.values()):
-            return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
+        if forged and rrset.name in set(self.scene.server_names.values()):
+            rrset = self.scene.led_away(rrset)
         if chosen.forge == "name-servers" and rrset.rdtype == dns.rdatatype.NS:
             towards_target = self.scene.target_zone.is_subdomain(rrset.name)
             if towards_target and not (rrset.name == zone.origin and zone.signed):
                 return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", "NS", self.scene.own_name.to_text())
-        if chosen.answers == "forged" and address and rrset.name == self.scene.sensitive_name:
-            return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
+        if chosen.answers == "forged" and rrset.name == self.scene.sensitive_name:
+            return self.scene.led_away(rrset)
         return rrset

@@ -36,7 +36,6 @@ ANNOUNCING = frozenset((dns.rdatatype.SVCB, dns.rdatatype.TLSA))
 SIGNING = frozenset((1, 3, 5, 6, 7, 8, 10, 12, 13, 14, 15, 16, 17, 23))
 """Algorithms of DS records that stand for a key that signs; others carry something else."""
 
-ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 NEGATIVE_TTL = 300
 """TTL of forged denials, in seconds."""
 
@@ -94,7 +93,7 @@ class ForgeUnsigned(Attacker):
         if [list(section) for section in message.sections] == before:
             return None
         if not message.answer and before[1]:
-            message.authority.append(self._soa(message.question[0].name))
+            message.authority.append(self.scene.negative_soa(message.question[0].name, NEGATIVE_TTL))
         self.matched()
         return Replace(message)
 
@@ -132,16 +131,9 @@ class ForgeUnsigned(Attacker):
             if scene.target_zone.is_subdomain(rrset.name):
                 own = scene.own_name.to_text()
                 return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, own)
-        elif rrset.rdtype in ADDRESSES and rrset.name in scene.server_names.values():
-            own = scene.own_addresses[ADDRESSES.index(rrset.rdtype)]
-            return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, own)
+        elif rrset.name in scene.server_names.values():
+            return scene.led_away(rrset)
         return rrset
-
-    def _soa(self, name: dns.name.Name) -> dns.rrset.RRset:
-        """A SOA record, as a negative answer needs it (RFC 2308 section 3), of the closest zone there is."""
-        zone = max((zone for zone in self.scene.zones if name.is_subdomain(zone)), key=len)
-        text = f"{zone} hostmaster.{zone} 1 1800 900 604800 {NEGATIVE_TTL}"
-        return dns.rrset.from_text(zone, NEGATIVE_TTL, "IN", dns.rdatatype.SOA, text)
 
     def serves(self) -> Iterable[Zone]:
         """Every zone but the root and its own, with the same things forged as on the link."""

@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-import dns.rdatatype
-import dns.rrset
 from pydantic import Field
 
 from testbed.attack.api import (
@@ -51,11 +49,10 @@ class ImpersonateServer(Attacker):
         if self._chosen.answers != "forged" or not response.transport.encrypted:
             return None
         message = response.message
-        addresses = dict(zip((dns.rdatatype.A, dns.rdatatype.AAAA), self.scene.own_addresses, strict=True))
         forged = [
-            dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, addresses[rrset.rdtype])
+            self.scene.led_away(rrset)
             for rrset in message.answer
-            if rrset.name == self.scene.sensitive_name and rrset.rdtype in addresses
+            if rrset.name == self.scene.sensitive_name and self.scene.own_address(rrset.rdtype)
         ]
         if not forged:
             return None

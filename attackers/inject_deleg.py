@@ -35,6 +35,7 @@ class InjectDeleg(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-ietf-dnsop-delext section 8.3"
+    position = "the link of a parent"
     Parameters = InjectDelegParameters
 
     @property
@@ -66,8 +67,5 @@ class InjectDeleg(Rewriter):
 
     def _served(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
         """A record of the zone as the attacker's server gives it away."""
-        addresses = dict(zip((dns.rdatatype.A, dns.rdatatype.AAAA), self.scene.own_addresses, strict=True))
         forged = self._chosen.answers == "forged" and rrset.name == self.scene.sensitive_name
-        if not forged or rrset.rdtype not in addresses:
-            return rrset
-        return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, addresses[rrset.rdtype])
+        return self.scene.led_away(rrset) if forged else rrset

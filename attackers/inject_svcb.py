@@ -27,6 +27,7 @@ class InjectSvcb(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 9461 section 8; draft-rescorla-dprive-adox"
+    position = "the link of the zone that holds the servers' names"
     Parameters = InjectSvcbParameters
 
     def response(self, response: Response) -> MessageAction:

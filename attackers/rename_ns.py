@@ -38,6 +38,7 @@ class RenameNs(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-bretelle-dprive-dot-spki-in-ns-name, section Security Considerations"
+    position = "the link of a parent"
     Parameters = RenameNsParameters
 
     @property

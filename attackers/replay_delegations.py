@@ -19,6 +19,7 @@ class ReplayDelegations(Rewriter):
 
     capability = Capability.ON_PATH
     source = "RFC 6781 section 4.4.2"
+    position = "the link of a parent"
 
     def response(self, response: Response) -> MessageAction:
         """Replace what is said about a zone cut, where its DS records were others then."""

@@ -54,6 +54,7 @@ class StripDeleg(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-ietf-dnsop-delext sections 8.2 and 8.4"
+    position = "the link of a parent"
     Parameters = StripDelegParameters
 
     @property

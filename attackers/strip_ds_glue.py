@@ -17,6 +17,7 @@ class StripDsGlue(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-schwartz-ds-glue section 5"
+    position = "the link of a parent"
 
     def response(self, response: Response) -> MessageAction:
         """Strip DS Glue where there is any."""

@@ -16,6 +16,7 @@ class StripDsPin(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-vandijk-dprive-ds-dot-signal-and-pin, section Security Considerations"
+    position = "the link of a parent"
 
     def response(self, response: Response) -> MessageAction:
         """Strip pins where there are any."""

@@ -13,6 +13,7 @@ class StripSvcb(Rewriter):
 
     capability = Capability.ON_PATH
     source = "draft-rescorla-dprive-adox, security considerations"
+    position = "the link of a parent"
 
     def response(self, response: Response) -> MessageAction:
         """Strip SVCB records where there are any."""

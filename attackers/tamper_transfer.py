@@ -47,6 +47,7 @@ class TamperTransfer(ForgeNs):
 
     capability = Capability.ON_PATH
     source = "RFC 8976 section 1.2; RFC 8806 section 4; draft-wkumari-dnsop-localroot-bcp"
+    position = "the link to a root's source"
     Parameters = TamperTransferParameters
 
     @property

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dns.message
 import dns.name
 import dns.rdatatype
 
-from testbed.attack.api import (
-    Alert,
-    Attacker,
-    Connect,
-    Drop,
-    Handshake,
-    Impersonate,
-    Reset,
-    Unreachable,
-)
-from testbed.attack.chain import Chain, Forward, Pending, Return
+from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.api import Attacker
+from testbed.attack.chain import Chain
+from testbed.attack.events import Connect, Established, Handshake
+from testbed.attack.fates import Forward, Return
+from testbed.attack.pending import Pending
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
@@ -49,12 +44,16 @@ class Sent:
 
 @dataclass(slots=True)
 class _Line:
-    """What lies between the resolver and a server in one session or datagram exchange."""
+    """What lies between the resolver and a server in one session or datagram exchange.
+
+    ``session`` is what an attacker sees of one that is encrypted, the last time that data were sent in it.
+    """
 
     role: str
     transport: Transport
     pending: Pending
     terminated: bool = False
+    session: Established | None = None
 
 
 @dataclass
@@ -74,7 +73,10 @@ class MemoryNetwork:
         self.now = float(EPOCH)
         self.sent: list[Sent] = []
         self._rng = random.Random(f"{self.seed} resolver")
-        self._chains = {link: Chain(attackers) for link, attackers in self.attackers.items()}
+        self._chains = {
+            link: Chain(attackers, lambda: self.now - EPOCH) for link, attackers in self.attackers.items()
+        }
+        self._steps = 0
         self._idle = Chain(())
         self._lines: dict[int, _Line] = {}
         self._numbers = 0
@@ -106,7 +108,10 @@ class MemoryNetwork:
     def ask(
         self, name: str | dns.name.Name, rdtype: str | dns.rdatatype.RdataType = "A", **options: Any
     ) -> dns.message.Message:
-        """Ask the resolver, and carry out all that follows from it."""
+        """Ask the resolver, and carry out all that follows from it: one step, as attackers count them."""
+        for chain in self._chains.values():
+            chain.begin_step(self._steps)
+        self._steps += 1
         query = message.query(_name(name), _type(rdtype), id=0, **options)
         query.flags |= dns.flags.RD | dns.flags.AD
         self.resolver.ask(query, None)
@@ -136,11 +141,11 @@ class MemoryNetwork:
         match request:
             case Datagram():
                 line = self._line(request.server, Transport.UDP)
-                return self._exchange(line, request.wire)
+                return self._exchange(line, request.wire, request.timeout)
             case Dial():
                 return self._dial(request)
             case Transmit():
-                return self._exchange(self._held(request.session), request.wire)
+                return self._exchange(self._held(request.session), request.wire, request.timeout)
             case Transfer():
                 self._transfer(request)
                 return None
@@ -164,33 +169,52 @@ class MemoryNetwork:
             chain = self._idle
         return _Line(server.role, transport, Pending(chain, transport, server.role))
 
-    def _exchange(self, line: _Line, wire: bytes) -> bytes:
-        for answer in self._answers(line, wire):
-            return answer
+    def _exchange(self, line: _Line, wire: bytes, patience: float) -> bytes:
+        """The first answer to a query, within some seconds. Raises TransportError."""
+        for answer, waited in self._answers(line, wire):
+            if waited < patience:
+                self.now += waited
+                return answer
         raise TransportError(Failure.TIMEOUT, "no response")
 
     def _transfer(self, request: Transfer) -> None:
-        for answer in self._answers(self._held(request.session), request.wire):
+        for answer, _ in self._answers(self._held(request.session), request.wire):
             if request.incoming.take(answer):
                 return
         raise TransportError(Failure.TIMEOUT, "no complete transfer")
 
-    def _answers(self, line: _Line, wire: bytes) -> Iterator[bytes]:
-        """What comes back for a query, message by message. Raises TransportError when the line breaks."""
+    def _answers(self, line: _Line, wire: bytes) -> Iterator[tuple[bytes, float]]:
+        """What comes back for a query, message by message, each with the seconds that it took.
+
+        Raises TransportError when the line breaks.
+        """
+        self._show_data(line)
         self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
         match line.pending.query(wire):
             case Return(answer):
-                yield answer
-            case Forward(forwarded):
+                yield answer, 0.0
+            case Forward(forwarded, delay):
                 for response in self._server(line.role).respond_wire(forwarded, line.transport):
                     for fate in line.pending.responses(response):
                         match fate:
-                            case Forward(answer) | Return(answer):
-                                yield answer
+                            case Forward(answer, further):
+                                yield answer, delay + further
+                            case Return(answer):
+                                yield answer, delay
                             case Reset():
                                 raise TransportError(Failure.RESET)
             case Reset():
                 raise TransportError(Failure.RESET)
+
+    def _show_data(self, line: _Line) -> None:
+        """Show the attackers that data are sent in a session that they let pass. Raises TransportError."""
+        if line.session is None:
+            return
+        line.session = replace(line.session, records=line.session.records + 1)
+        link = self.world.topology.by_role[line.role].link
+        if self._chains.get(link, self._idle).established(line.session) is not None:
+            self._lines = {number: one for number, one in self._lines.items() if one is not line}
+            raise TransportError(Failure.RESET)
 
     def _server(self, role: str) -> Authoritative:
         return self._evil if role == EVIL else self.world.authoritative(role)
@@ -220,8 +244,14 @@ class MemoryNetwork:
                         Pending(chain, line.transport, line.role),
                         terminated=True,
                     )
+                case Delay(seconds) if seconds < request.timeout:
+                    self.now += seconds
+                case Delay():
+                    raise TransportError(Failure.TIMEOUT, "TLS handshake")
                 case action:
                     _refuse(action, timed_out="TLS handshake")
+            if not line.terminated:
+                line.session = Established(line.role, request.port, request.sni, 0)
             if (request.transport, request.port) not in offers and not line.terminated:
                 raise TransportError(Failure.REFUSED)
         self._numbers += 1

@@ -21,7 +21,8 @@ from worlds import attacker, network, policy, world
 
 from testbed.attack import catalogue
 from testbed.attack.api import Query
-from testbed.attack.chain import Chain, Pending
+from testbed.attack.chain import Chain
+from testbed.attack.pending import Pending
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.transport import Transport

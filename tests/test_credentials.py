@@ -127,3 +127,19 @@ def test_tlsa_records_that_are_withheld_rule_the_server_out():
     assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
     assert deny.matches
     assert not over(net)
+
+
+KINDS = ("own-name", "self-signed", "expired", "mis-issued", "wrong-usage", "unknown-authority", "stolen")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_attacker_presents_counts_when_it_proves_the_identity(kind):
+    net, response = ask(deployment(), ("webpki-name",), link="target", name="impersonate", certificate=kind)
+    accepted = kind in ("mis-issued", "stolen")
+    assert bool(response.answer) is accepted
+    assert any(sent.terminated for sent in net.sent) is accepted
+
+
+def test_a_thief_who_finds_nothing_makes_something_up():
+    of = world(secure=())
+    assert of.forged_credential("stolen", "target").leaf.issuer.rfc4514_string() == "CN=ns1.dnshost.net"

@@ -10,6 +10,7 @@ from worlds import network, scene_of, world
 
 from testbed.attack import catalogue
 from testbed.scenario.load import load_text
+from testbed.scenario.schema import schema
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,7 +45,8 @@ def test_whole_scenarios_load(text):
 @pytest.mark.parametrize("text", FRAGMENTS)
 def test_fragments_fit_into_a_scenario(text):
     attack = "" if "attack:\n  -" in text else "attack: [{attacker: block-tls, on: target}]\n"
-    load_text(f"id: x/y\ntitle: t\n{attack}{text}", Path("example.yaml"))
+    world = "" if "world:" in text else "world: {secure: [target]}\n"
+    load_text(f"id: x/y\ntitle: t\n{world}{attack}{text}", Path("example.yaml"))
 
 
 @pytest.mark.parametrize("text", examples("python", "Attacker", "class "))
@@ -70,3 +72,11 @@ def test_every_attacker_is_in_the_catalogue_page():
     page = (ROOT / "docs" / "attackers.md").read_text()
     for name in catalogue.names():
         assert f"`{name}`" in page
+
+
+def test_the_page_about_scenarios_names_every_step_and_what_is_counted():
+    page = (ROOT / "docs" / "scenarios.md").read_text()
+    made = schema()
+    steps = [next(iter(part["properties"])) for name, part in made["$defs"].items() if name.endswith("Step")]
+    for word in [*steps, *made["properties"], *made["$defs"]["PhaseExpectation"]["properties"]]:
+        assert word in page

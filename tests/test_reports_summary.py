@@ -79,7 +79,7 @@ def test_runs_that_fall_on_the_same_place_are_all_kept():
 
 def test_a_policy_that_is_not_the_named_one_is_an_axis():
     run = records.record("basic/x", policy="custom", cell={"resolver.policy": {"dnssec": False}})
-    assert summary.axes(run) == {"policy": '{"dnssec": false}'}
+    assert summary.axes(run) == {"policy": "dnssec: false"}
 
 
 def test_anchors_are_unique_and_plain():
@@ -129,3 +129,17 @@ def test_exposed_at_rest_is_told_from_what_the_attack_exposed():
 
 def test_the_command_survives_a_shell():
     assert summary.tshark("a b'c.pcapng", 7) == """tshark -r 'a b'"'"'c.pcapng' -Y 'frame.number == 7' -V"""
+
+
+def test_axes_that_end_alike_are_told_apart():
+    cell = {
+        "attack.0.with.how": "reset",
+        "attack.1.with.how": "drop",
+        "steps.0": {"query": "www.example.org A"},
+    }
+    axes = summary.axes(records.record("a/b[x]", cell=cell))
+    assert axes == {
+        "attack.0.with.how": "reset",
+        "attack.1.with.how": "drop",
+        "steps.0": "query: www.example.org A",
+    }

@@ -15,9 +15,10 @@ import dns.rrset
 import pytest
 from worlds import ALL_SIGNED, attacker, network, policy, world
 
-from testbed.attack.api import Attacker, Drop, Replace, Rewriter, RewriterParameters
+from testbed.attack.api import Attacker, Drop, Replace, Reply, Rewriter, RewriterParameters
 from testbed.attack.api import Parameters as NoParameters
 from testbed.core import message
+from testbed.core.authoritative import Authoritative
 from testbed.core.deleg import DE_FLAG, DELEG, DELEGPARAM, Key, Record, read
 from testbed.run.cast import scene
 
@@ -441,6 +442,50 @@ def test_a_hidden_delegation_in_an_unsigned_zone_is_believed_in(hidden):
     assert response.rcode() in (dns.rcode.NXDOMAIN, dns.rcode.NOERROR)
     assert not response.answer
     assert SECRET in asked(net, "target-parent")
+
+
+class BothSides(Rewriter):
+    """Answers for the target zone in the parent's place, as a server would that has both zones."""
+
+    server: Authoritative
+    passes = (dns.rdatatype.DS, dns.rdatatype.DNSKEY, DELEG)
+
+    def query(self, query):
+        question = query.message.question[0]
+        if not question.name.is_subdomain(TARGET) or question.rdtype in self.passes:
+            return None
+        return Reply(self.server.respond(query.message, query.transport)[0])
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+@pytest.mark.parametrize("adt", [True, False])
+def test_nobody_gets_around_deleg_by_not_referring(adt, denial):
+    of = deployed({role: {"denial": denial} for role in ("root", "target-parent")}, adt=adt)
+    both = placed(BothSides, of, "target-parent")
+    both.server = Authoritative([of.zones[TARGET]])
+    net = resolver(of, attackers={"target-parent": [both]})
+    assert rdatas(net.ask(SECRET)) == {"203.0.113.99"}
+    assert (SECRET in asked(net, "target-parent")) is not adt
+    assert over(net, "target") == ({"dot"} if adt else set())
+
+
+def test_a_parent_that_conceals_the_records_of_a_cut_is_not_believed():
+    of = deployed(("root", "target-parent"))
+    both = placed(BothSides, of, "target-parent")
+    both.server = Authoritative([of.zones[TARGET]])
+    strip = attacker(of, "strip-deleg", "target-parent", what="flag")
+    net = resolver(of, attackers={"target-parent": [both, strip]})
+    assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
+    assert SECRET not in asked(net, "target-parent")
+
+
+@pytest.mark.parametrize("denial", ["nsec", "nsec3"])
+def test_a_cut_without_deleg_comes_to_light_in_a_zone_with_adt(denial):
+    of = deployed({role: {"denial": denial} for role in ("root", "target-parent")}, secure=("root",))
+    both = placed(BothSides, of, "target-parent")
+    both.server = Authoritative([of.zones[TARGET]])
+    net = resolver(of, attackers={"target-parent": [both]})
+    assert rdatas(net.ask(SECRET)) == {"203.0.113.99"}
 
 
 @pytest.mark.parametrize("transports", ["encrypted", "do53"])

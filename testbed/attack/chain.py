@@ -2,117 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from typing import Literal
 
-import dns.exception
-import dns.message
-import dns.name
-import dns.rdatatype
-
-from testbed.attack.api import (
-    Attacker,
-    Connect,
+from testbed.attack.actions import (
+    Alter,
+    Answer,
     ConnectAction,
     Delay,
     Drop,
-    Handshake,
+    EstablishedAction,
     HandshakeAction,
-    MessageAction,
-    Query,
     Replace,
     Reply,
     Reset,
-    Response,
     Substitute,
-    Transfer,
-    TransferAction,
+    Unreachable,
 )
+from testbed.attack.api import Attacker
+from testbed.attack.events import Connect, Datagram, Established, Handshake, Query, Response, Transfer
+from testbed.attack.fates import Fate, Forward, Return
+from testbed.attack.timing import Clock, Post
 from testbed.core.message import encode
-from testbed.core.transfer import Incoming
-from testbed.core.transport import Transport, TransportError
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """Send this on, after some seconds."""
-
-    wire: bytes
-    delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    """Send this back to where the query came from."""
-
-    wire: bytes
-
-
-Fate = Forward | Return | Drop | Reset
-"""What becomes of a message."""
 
 
 class Chain:
-    """The attackers at one place. Those that are switched off see nothing."""
+    """The attackers at one place. Those that are switched off see nothing.
 
-    def __init__(self, attackers: Sequence[Attacker]) -> None:
-        self._attackers = attackers
-        self.active: set[int] = set(range(len(attackers)))
+    ``clock`` tells the seconds since the phase began, by which attackers go that act in a part of the
+    timeline only.
+    """
+
+    def __init__(self, attackers: Sequence[Attacker], clock: Clock = lambda: 0.0) -> None:
+        self._posts = [Post(attacker, clock) for attacker in attackers]
+        self.active = set(range(len(attackers)))
+
+    @property
+    def active(self) -> set[int]:
+        """The numbers of the attackers that are switched on."""
+        return {number for number, post in enumerate(self._posts) if post.on}
+
+    @active.setter
+    def active(self, numbers: Collection[int]) -> None:
+        for number, post in enumerate(self._posts):
+            post.switch(number in numbers)
+
+    def begin_step(self, number: int) -> None:
+        """Another step of the scenario begins."""
+        for post in self._posts:
+            post.begin_step(number)
 
     def wants(self, hook: str) -> bool:
         """Whether some active attacker has this hook."""
-        return any(attacker.overrides(hook) for attacker in self._on())
+        return any(post.attacker.overrides(hook) for post in self._on())
 
-    def _on(self) -> list[Attacker]:
-        return [attacker for index, attacker in enumerate(self._attackers) if index in self.active]
+    def ports(self, hook: str) -> frozenset[int]:
+        """The ports of what is to be shown to this hook."""
+        wanted = (post.attacker.ports for post in self._on() if post.attacker.overrides(hook))
+        return frozenset().union(*wanted)
+
+    def _on(self) -> list[Post]:
+        return [post for post in self._posts if post.on]
 
     def connect(self, connect: Connect) -> ConnectAction:
         """What becomes of a connection attempt: the first attacker that does anything decides."""
-        for attacker in self._on():
-            action = attacker.connect(connect)
+        for post in self._on():
+            if connect.port not in post.attacker.ports:
+                continue
+            action = post.show(post.attacker.connect, connect, connect.server)
             if action is not None:
-                _count(attacker, action)
                 return action
         return None
 
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """What becomes of a ClientHello: the first attacker that does anything decides."""
-        for attacker in self._on():
-            action = attacker.handshake(handshake)
+        for post in self._on():
+            if handshake.port not in post.attacker.ports:
+                continue
+            action = post.show(post.attacker.handshake, handshake, handshake.server)
             if action is not None:
-                _count(attacker, action)
                 return action
         return None
 
-    def query(self, query: Query) -> tuple[Fate, Query]:
-        """What becomes of a query, and the query as it was last changed."""
-        delay = 0.0
-        for attacker in self._on():
-            action = _guarded(attacker.query, query)
-            if action is None:
+    def established(self, session: Established) -> EstablishedAction:
+        """What becomes of a session in which data are sent: the first that does anything decides."""
+        for post in self._on():
+            if session.port not in post.attacker.ports:
                 continue
-            _count(attacker, action)
-            match action:
-                case Drop() | Reset():
-                    return action, query
-                case Reply(message):
-                    return Return(encode(message)), query
-                case Replace(message):
-                    query = Query(encode(message), query.transport, query.server)
+            action = post.show(post.attacker.established, session, session.server)
+            if action is not None:
+                return action
+        return None
+
+    def datagram(self, datagram: Datagram) -> Fate | Unreachable:
+        """What becomes of a datagram that is no plain DNS."""
+        payload, delay = datagram.payload, 0.0
+        towards: Literal["server", "resolver"] = datagram.towards
+        for post in self._on():
+            if datagram.port not in post.attacker.ports:
+                continue
+            shown = Datagram(payload, datagram.port, datagram.server, towards, datagram.number)
+            match post.show(post.attacker.datagram, shown, datagram.server):
+                case Drop() | Reset() | Unreachable() as action:
+                    return action
+                case Answer(answer):
+                    return Return(answer)
+                case Alter(altered):
+                    payload = altered
                 case Delay(seconds):
                     delay += seconds
-        return Forward(query.wire, delay), query
+        return Forward(payload, delay)
+
+    def query(self, query: Query) -> tuple[Fate, Query]:
+        """What becomes of a query, and the query as it was last changed."""
+        wire, delay = query.wire, 0.0
+        for post in self._on():
+            # Each is shown a message of its own: what it does to it counts only when it says so.
+            shown = Query(wire, query.transport, query.server)
+            match post.show(post.attacker.query, shown, query.server):
+                case Drop() | Reset() as action:
+                    return action, Query(wire, query.transport, query.server)
+                case Reply(message):
+                    return Return(encode(message)), Query(wire, query.transport, query.server)
+                case Replace(message):
+                    wire = encode(message)
+                case Delay(seconds):
+                    delay += seconds
+        return Forward(wire, delay), Query(wire, query.transport, query.server)
 
     def response(self, wire: bytes, query: Query) -> Fate:
         """What becomes of a response to a query."""
         delay = 0.0
-        for attacker in self._on():
-            action = _guarded(attacker.response, Response(wire, query))
-            if action is None:
-                continue
-            _count(attacker, action)
-            match action:
-                case Drop() | Reset():
+        for post in self._on():
+            match post.show(post.attacker.response, Response(wire, query), query.server):
+                case Drop() | Reset() as action:
                     return action
                 case Reply(message) | Replace(message):
                     wire = encode(message)
@@ -123,96 +146,12 @@ class Chain:
     def transfer(self, wires: Sequence[bytes], query: Query) -> tuple[Fate, ...]:
         """What becomes of a zone transfer; whole, since only then is there something to see."""
         delay = 0.0
-        for attacker in self._on():
-            action = _seen_whole(attacker, Transfer(tuple(wires), query))
-            if action is None:
-                continue
-            _count(attacker, action)
-            match action:
-                case Drop() | Reset():
+        for post in self._on():
+            match post.show(post.attacker.transfer, Transfer(tuple(wires), query), query.server):
+                case Drop() | Reset() as action:
                     return (action,)
                 case Substitute(messages):
                     wires = [encode(message) for message in messages]
                 case Delay(seconds):
                     delay += seconds
         return tuple(Forward(wire, delay) for wire in wires)
-
-
-def _count(attacker: Attacker, action: object) -> None:
-    attacker.actions[type(action).__name__.lower()] += 1
-
-
-def _guarded(hook: Callable[..., MessageAction], event: Query | Response) -> MessageAction:
-    """Call a hook; a message that cannot be parsed is none of the attacker's business, and passes."""
-    try:
-        return hook(event)
-    except dns.exception.DNSException:
-        return None
-
-
-def _seen_whole(attacker: Attacker, transfer: Transfer) -> TransferAction:
-    """Show a transfer to an attacker; one that carries no zone passes."""
-    try:
-        return attacker.transfer(transfer)
-    except (dns.exception.DNSException, TransportError):
-        return None
-
-
-class Pending:
-    """The queries of one flow that wait for their responses, by message ID."""
-
-    def __init__(self, chain: Chain, transport: Transport, server: str) -> None:
-        self._chain = chain
-        self._transport = transport
-        self._server = server
-        self._queries: dict[bytes, Query] = {}
-        self._transfers: dict[bytes, _Collected] = {}
-
-    def query(self, wire: bytes) -> Fate:
-        """What becomes of a query."""
-        fate, query = self._chain.query(Query(wire, self._transport, self._server))
-        self._queries[query.wire[:2]] = query
-        return fate
-
-    def response(self, wire: bytes) -> Fate:
-        """What becomes of a response; one that answers no query that was seen passes."""
-        query = self._queries.get(wire[:2])
-        return Forward(wire) if query is None else self._chain.response(wire, query)
-
-    def responses(self, wire: bytes) -> tuple[Fate, ...]:
-        """What becomes of a response where one query may have many, in order.
-
-        The messages of a zone transfer are held back until the last one is there.
-        """
-        query = self._queries.get(wire[:2])
-        origin = _transferred(query) if query is not None else None
-        if query is None or origin is None:
-            return (self.response(wire),)
-        identifier = int.from_bytes(wire[:2], "big")
-        collected = self._transfers.setdefault(wire[:2], _Collected(Incoming(origin, identifier)))
-        collected.wires.append(wire)
-        try:
-            if not collected.incoming.take(wire):
-                return ()
-        except TransportError:
-            pass  # no transfer, or no more of it; an attacker may still want to know
-        del self._transfers[wire[:2]]
-        return self._chain.transfer(collected.wires, query)
-
-
-@dataclass(slots=True)
-class _Collected:
-    """The messages of a zone transfer that came so far."""
-
-    incoming: Incoming
-    wires: list[bytes] = field(default_factory=list)
-
-
-def _transferred(query: Query) -> dns.name.Name | None:
-    """The zone whose transfer a query asks for, if it does."""
-    try:
-        questions = query.message.question
-    except dns.exception.DNSException:
-        return None
-    asked = questions[0] if questions else None
-    return asked.name if asked is not None and asked.rdtype == dns.rdatatype.AXFR else None

@@ -9,15 +9,19 @@ from typing import Annotated
 import typer
 
 from testbed import claims, costs, matrix, reference, results
+from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
+from testbed.reports import attackers as attackers_report
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
+from testbed.reports import fields
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
+from testbed.scenario.schema import schema
 
 DOCS = reference.FOLDER.parents[1] / "docs"
 
@@ -31,7 +35,7 @@ def command(
         int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
     ] = None,
 ) -> None:
-    """Run everything, and write results/reference, docs/claims.md and docs/costs.md.
+    """Run everything, and write results/reference and the pages of docs that are made from it.
 
     What changed is for a review to look at: `git diff`, or `adox diff`. Nothing is written, and the exit
     status is 1, when a scenario does not come out as it expects, or something comes to nothing.
@@ -74,12 +78,18 @@ def _docs(_jobs: int | None) -> None:
 
 
 def documents() -> dict[str, str]:
-    """The pages of documentation that are made from accepted results, by file name."""
+    """The pages of documentation that are made from accepted results and from the code, by file name."""
     kept = results.read(reference.FOLDER)
+    scheme = schema(SCENARIOS)
     finished = claims.assess(kept.entries, kept.matrix)
+    attackers = (DOCS / "attackers.md").read_text(encoding="utf-8")
     return {
+        "attackers.md": attackers_report.page(attackers, descriptions()),
         "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
+        "fields.md": fields.fields_page(scheme),
+        "signals.md": fields.signals_page(scheme),
+        "topologies.md": fields.topologies_page(),
     }
 
 

@@ -1,4 +1,7 @@
-"""UDP on a hop: DNS messages go through the attackers' hooks, other datagrams through ``connect`` once."""
+"""UDP on a hop: DNS messages go through their hooks, other datagrams through ``datagram``.
+
+What opens a flow goes through ``connect`` first, on the ports for which an attacker has that hook.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import contextlib
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Literal
 
-from testbed.attack.api import Connect, Drop, Reset, Unreachable
-from testbed.attack.chain import Chain, Fate, Forward, Pending, Return
+from testbed.attack.actions import Drop, Reset, Unreachable
+from testbed.attack.chain import Chain
+from testbed.attack.events import Connect, Datagram
+from testbed.attack.fates import Fate, Forward, Return
+from testbed.attack.pending import Pending
 from testbed.core.transport import Transport
 from testbed.onpath.sockets import datagram_listener, in_the_name_of, original_destination
 from testbed.transports import Address, Host
@@ -89,7 +96,8 @@ class _Flow:
         self._down = in_the_name_of(host, socket.SOCK_DGRAM, server, resolver)
         self._up = in_the_name_of(host, socket.SOCK_DGRAM, resolver, server)
         self._pending = Pending(chain, Transport.UDP, role) if server[1] == DNS_PORT else None
-        self._admitted = False
+        self._admitted = server[1] not in chain.ports("connect")
+        self._seen = {"server": 0, "resolver": 0}
         self._blocked: Drop | Reset | Unreachable | None = None
         self._loop.add_reader(self._down, self._read, self._down, self.from_resolver)
         self._loop.add_reader(self._up, self._read, self._up, self._from_server)
@@ -112,35 +120,35 @@ class _Flow:
 
     def from_resolver(self, data: bytes) -> None:
         """A datagram on its way to the server."""
-        if self._pending is None:
-            self._admit(data)
-        elif len(data) < _HEADER or data[2] & 0x80:
-            self._up.send(data)
-        else:
-            self._dispose(self._pending.query(data), self._up, self._down, data)
-
-    def _admit(self, data: bytes) -> None:
-        """Ask about a connection when its first datagram comes; the rest shares its fate."""
         if not self._admitted:
             self._admitted = True
-            self._blocked = self._chain.connect(Connect("udp", self._server[1], self._role))
-        match self._blocked:
-            case None:
-                self._up.send(data)
-            case Reset():
-                self._refuse(data, self._resolver, self._server, False)
-            case Unreachable():
-                self._refuse(data, self._resolver, self._server, True)
-            case Drop():
-                return
+            event = Connect("udp", self._server[1], self._role, len(data))
+            self._blocked = self._chain.connect(event)
+        fate: Fate | Unreachable = Forward(data)
+        if self._blocked is not None:
+            fate = self._blocked
+        elif self._pending is None:
+            fate = self._show(data, "server")
+        elif len(data) >= _HEADER and not data[2] & 0x80:
+            fate = self._pending.query(data)
+        self._dispose(fate, self._up, self._down, data)
 
     def _from_server(self, data: bytes) -> None:
-        if self._pending is None or len(data) < _HEADER:
-            self._down.send(data)
-        else:
-            self._dispose(self._pending.response(data), self._down, self._up, data)
+        fate: Fate | Unreachable = Forward(data)
+        if self._pending is None:
+            fate = self._show(data, "resolver")
+        elif len(data) >= _HEADER:
+            fate = self._pending.response(data)
+        self._dispose(fate, self._down, self._up, data)
 
-    def _dispose(self, fate: Fate, onwards: socket.socket, back: socket.socket, data: bytes) -> None:
+    def _show(self, data: bytes, towards: Literal["server", "resolver"]) -> Fate | Unreachable:
+        self._seen[towards] += 1
+        event = Datagram(data, self._server[1], self._role, towards, self._seen[towards])
+        return self._chain.datagram(event)
+
+    def _dispose(
+        self, fate: Fate | Unreachable, onwards: socket.socket, back: socket.socket, data: bytes
+    ) -> None:
         match fate:
             case Forward(wire, delay):
                 if delay:
@@ -149,8 +157,8 @@ class _Flow:
                     self._send(onwards, wire)
             case Return(wire):
                 self._send(back, wire)
-            case Reset():
-                self._refuse(data, self._resolver, self._server, False)
+            case Reset() | Unreachable():
+                self._refuse(data, self._resolver, self._server, isinstance(fate, Unreachable))
             case Drop():
                 return
 

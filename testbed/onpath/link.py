@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
@@ -22,7 +23,6 @@ DATAGRAM_PORT, STREAM_PORT = 5053, 5054
 """Ports of the hop to which TPROXY hands what was taken."""
 
 DNS_PORT = 53
-TLS_PORTS = frozenset({853, 443})
 
 _RULES = """
 table inet attacker {{
@@ -50,7 +50,8 @@ _CONTEXTS: dict[int, Nft] = {}
 class AttackedLink:
     """The on-path attackers of a link, in the order of the scenario; ``switch`` turns them on and off.
 
-    Refuses to start outside a sandbox: raises NotInSandbox.
+    The timeline of attackers that act in a part of it only begins now. Refuses to start outside a sandbox:
+    raises NotInSandbox.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class AttackedLink:
     ) -> None:
         sandbox.require()
         self._hop = hop
-        self._chain = Chain(attackers)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._chain = Chain(attackers, lambda: loop.time() - began)
         self._chain.active = set()
         self._role_at = role_at
         self._credential = credential
@@ -77,19 +80,23 @@ class AttackedLink:
             self._chain.active = set(active)
             self._take()
 
+    def begin_step(self, number: int) -> None:
+        """Another step of the scenario begins."""
+        self._chain.begin_step(number)
+
     def close(self) -> None:
         """Leave the link."""
-        self._release()
+        self.switch(set())
 
     def _take(self) -> None:
         """Take the flows that the active attackers have hooks for."""
         chain = self._chain
         messages = chain.wants("query") or chain.wants("response")
-        connections = chain.wants("connect")
-        handshakes = chain.wants("handshake")
-        datagrams = ({DNS_PORT} if messages else set()) | (TLS_PORTS if connections else set())
         whole = messages or chain.wants("transfer")
-        streams = ({DNS_PORT} if whole else set()) | (TLS_PORTS if handshakes else set())
+        connections = chain.ports("connect")
+        datagrams = connections | chain.ports("datagram") | ({DNS_PORT} if messages else set())
+        sessions = (chain.ports("handshake") | chain.ports("established")) - {DNS_PORT}
+        streams = sessions | ({DNS_PORT} if whole else set())
         if not datagrams and not streams and not connections:
             return
         if datagrams:
@@ -98,8 +105,8 @@ class AttackedLink:
             surroundings = Surroundings(self._hop, chain, self._role_at, self._credential, self._secrets)
             self._taking.append(StreamRelay(surroundings, STREAM_PORT))
         if connections:
-            self._taking.append(SynGate(self._hop, chain, TLS_PORTS, self._role_at))
-        self._run(self._ruleset(datagrams, streams, TLS_PORTS if connections else frozenset()))
+            self._taking.append(SynGate(self._hop, chain, connections, self._role_at))
+        self._run(self._ruleset(datagrams, streams, connections))
 
     def _release(self) -> None:
         if self._taking:
@@ -115,7 +122,7 @@ class AttackedLink:
                 nft = _CONTEXTS[self._hop.pid] = Nft()
         nft.run(commands)
 
-    def _ruleset(self, datagrams: set[int], streams: set[int], held: frozenset[int]) -> str:
+    def _ruleset(self, datagrams: frozenset[int], streams: frozenset[int], held: frozenset[int]) -> str:
         hop = self._hop
         near, spare = hop.resolver_side.name, SPARE_OUT
         taken = ""
@@ -145,5 +152,5 @@ class AttackedLink:
             raw.sendto(packet, (source[0], 0))
 
 
-def _listed(ports: set[int] | frozenset[int]) -> str:
+def _listed(ports: frozenset[int]) -> str:
     return ", ".join(str(port) for port in sorted(ports))

@@ -1,4 +1,7 @@
-"""TCP on a hop: DNS messages go through the attackers' hooks, in clear or in TLS that a hop terminates."""
+"""TCP on a hop: DNS messages go through the attackers' hooks, in clear or in TLS that a hop terminates.
+
+TLS that is passed through is watched for application data, where an attacker wants to know of them.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from testbed.attack.api import Alert, CertificateKind, Drop, Handshake, Impersonate, Reset
-from testbed.attack.chain import Chain, Fate, Forward, Pending, Return
+from testbed.attack.actions import Alert, CertificateKind, Delay, Drop, Impersonate, Reset
+from testbed.attack.chain import Chain
+from testbed.attack.events import Established, Handshake
+from testbed.attack.fates import Fate, Forward, Return
+from testbed.attack.pending import Pending
 from testbed.core.pki import Credential
 from testbed.core.tls_messages import ClientHello, TlsFormatError, alert_record, parse_client_hello
+from testbed.core.tls_records import Data
 from testbed.core.transport import Transport, TransportError
 from testbed.onpath.sockets import in_the_name_of, stream_listener
 from testbed.transports import Address, Host
@@ -21,7 +28,7 @@ from testbed.transports.sockets import abort
 from testbed.transports.stream import Stream
 from testbed.transports.tls import ClientPump, Secrets, ServerPump
 
-_TLS_TRANSPORTS = {853: Transport.DOT, 443: Transport.DOH}
+DNS_PORT, HTTPS_PORT = 53, 443
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class StreamRelay:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 server = sock.getsockname()[:2]
-                kind = _TlsFlow if server[1] in _TLS_TRANSPORTS else _ClearFlow
+                kind = _ClearFlow if server[1] == DNS_PORT else _TlsFlow
                 self.flows.add(kind(self, self._surroundings, sock, peer[:2], server))
 
 
@@ -263,6 +270,9 @@ class _TlsFlow(_MessageFlow):
     ) -> None:
         super().__init__(relay, surroundings, sock, resolver, server)
         self._hello = b""
+        self._sni: str | None = None
+        self._data: Data | None = None
+        self._records = 0
         self._take: Callable[[bytes], None] = self._take_hello
         self._waiting_messages: list[bytes] = []
 
@@ -280,10 +290,23 @@ class _TlsFlow(_MessageFlow):
             self._decide(hello)
 
     def _decide(self, hello: ClientHello) -> None:
-        event = Handshake(self._role, self._server[1], hello.sni, hello.alpn, hello.size)
+        self._sni = hello.sni
+        event = Handshake(
+            self._role,
+            self._server[1],
+            hello.sni,
+            hello.alpn,
+            hello.size,
+            hello.versions,
+            hello.ticket,
+            hello.early_data,
+        )
         match self._surroundings.chain.handshake(event):
             case None:
                 self._pass_on()
+            case Delay(seconds):
+                self._take = self._keep
+                self._loop.call_later(seconds, self._pass_on)
             case Drop():
                 self._take = self._swallow
             case Reset():
@@ -297,10 +320,28 @@ class _TlsFlow(_MessageFlow):
     def _swallow(self, data: bytes) -> None:
         """Leave the resolver waiting."""
 
+    def _keep(self, data: bytes) -> None:
+        """Hold on to what comes, for later."""
+        self._hello += data
+
     def _pass_on(self) -> None:
         """Copy bytes both ways from now on."""
-        self._take = self._send_up
-        self._send_up(self._hello)
+        if self._down.closed:
+            return
+        if self._server[1] in self._surroundings.chain.ports("established"):
+            self._data = Data()
+        self._take = self._pass
+        self._pass(self._hello)
+
+    def _pass(self, data: bytes) -> None:
+        """Send on what the resolver sends, unless the session is to end where data begin."""
+        for _ in range(self._data.from_client(data) if self._data is not None else 0):
+            self._records += 1
+            event = Established(self._role, self._server[1], self._sni, self._records)
+            if self._surroundings.chain.established(event) is not None:
+                self.abort()
+                return
+        self._send_up(data)
 
     def _finish(self) -> None:
         """Close both sides in good order: sessions that were terminated, too (RFC 8446 section 6.1)."""
@@ -316,7 +357,7 @@ class _TlsFlow(_MessageFlow):
 
     def _terminate(self, hello: ClientHello, kind: CertificateKind) -> None:
         surroundings = self._surroundings
-        transport = _TLS_TRANSPORTS[self._server[1]]
+        transport = Transport.DOH if self._server[1] == HTTPS_PORT else Transport.DOT
         credential = surroundings.credential(kind, self._role)
         self._begin(transport)
         self._down_pump = self._tls_down = ServerPump(
@@ -343,6 +384,8 @@ class _TlsFlow(_MessageFlow):
 
     def _from_server(self, data: bytes) -> None:
         if self._take != self._take_records:
+            if self._data is not None:
+                self._data.from_server(data)
             self._down.write(data)
             return
         try:

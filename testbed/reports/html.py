@@ -216,10 +216,20 @@ def _compare(baseline: Outcome | None, attacked: Outcome) -> list[_Line]:
     return [line for line in lines if line.name not in _FLAGS or "yes" in (line.baseline, line.attack)]
 
 
+def _measured(outcome: Outcome) -> tuple[tuple[str, int | None], ...]:
+    """What only some scenarios have a number for."""
+    return (
+        ("queries to servers that encrypt, per cent", outcome.encrypting_share),
+        ("RRsets to change", outcome.changed_rrsets),
+        ("zones to change", outcome.changed_zones),
+    )
+
+
 def _facts(outcome: Outcome, exposed_at_rest: Secret) -> dict[str, str]:
     facts = {"verdict": str(outcome.verdict), "leak": outcome.leak, "exposed at rest": exposed_at_rest}
     facts |= {name: "yes" if getattr(outcome, name) else "no" for name in _FLAGS}
     facts |= {name.replace("_", " "): f"{count:,}" for name, count in outcome.counts}
+    facts |= {text: str(value) for text, value in _measured(outcome) if value is not None}
     answers = outcome.answer
     return facts | {
         "answer" if len(answers) == 1 else f"answer {number}": text for number, text in enumerate(answers, 1)

@@ -18,6 +18,7 @@ from pathlib import PurePath
 from typing import Any
 
 from testbed.record import SECRETS, Crossing, Exposure, Outcome, Run, Secret, Verdict
+from testbed.scenario.matrix import short_names
 
 HOW = {
     "clear": "read in clear text",
@@ -101,14 +102,18 @@ def label(value: object) -> str:
         return value
     if isinstance(value, list | tuple):
         return ", ".join(map(label, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {label(item)}" for name, item in value.items())
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def axes(run: Run) -> dict[str, str]:
-    """The matrix axes of a run by the last part of their name, without the policy, which has a column."""
+    """The matrix axes of a run by the names that they have in its id; the policy has a column instead."""
+    paths = [tuple(int(step) if step.isdigit() else step for step in axis.split(".")) for axis in run.cell]
+    names = short_names(paths)
     return {
-        axis.rpartition(".")[2]: label(value)
-        for axis, value in run.cell.items()
+        names[path]: label(value)
+        for path, (axis, value) in zip(paths, run.cell.items(), strict=True)
         if not (axis == POLICY_AXIS and value == run.policy)
     }
 

@@ -80,7 +80,8 @@ class Phase:
             self._switch(attacked, links, 0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
-                self._switch(attacked, links, number)
+                if number:
+                    self._switch(attacked, links, number)
                 await self._step(resolver, services, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
@@ -114,6 +115,7 @@ class Phase:
         """Let those attackers act that are active in a step."""
         active = set(self._cell.scenario.attackers_at(step))
         for link, attacked_link in attacked.items():
+            attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
 
     async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:

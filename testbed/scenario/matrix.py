@@ -72,7 +72,7 @@ def axes_of(tree: Node) -> tuple[list[Axis], list[Complaint]]:
         return [], []
     lists = {text: node.value for text, node in matrix.value.items() if isinstance(node.value, tuple)}
     paths = {text: _path(text) for text in lists}
-    names = _short_names(list(paths.values()))
+    names = short_names(list(paths.values()))
     complaints = [*_misplaced(paths, matrix.keys), *_repeated(lists)]
     axes = [
         Axis(path, names[path], lists[text], _labels(lists[text]), matrix.keys[text])
@@ -159,7 +159,7 @@ def _repeated(lists: Mapping[str, tuple[Node, ...]]) -> Iterator[Complaint]:
             seen.add(value)
 
 
-def _short_names(paths: Sequence[FieldPath]) -> dict[FieldPath, str]:
+def short_names(paths: Sequence[FieldPath]) -> dict[FieldPath, str]:
     """For each path the shortest end of it that is the end of no other and does not begin with a number."""
     names = {}
     for path in paths:

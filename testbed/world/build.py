@@ -90,7 +90,8 @@ class World:
         """A certificate that an attacker presents in place of the server in a role."""
         victim = self.topology.by_role[role].name
         own = self.topology.by_role[EVIL].name if EVIL in self.topology.by_role else victim
-        return credentials.forged(self.authority, kind, victim, own)
+        genuine = self.services[role][1] if role in self.services else None
+        return credentials.forged(self.authority, kind, victim, own, genuine)
 
 
 _BUILT: OrderedDict[tuple[str, str, int, bool], World] = OrderedDict()

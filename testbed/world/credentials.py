@@ -35,8 +35,11 @@ def _issue(
     life: tuple[float, float],
     key: str,
     addresses: Iterable[str] = (),
+    usage: pki.Usage = "server",
 ) -> pki.Credential:
-    return issuer.issue(tuple(names), tuple(addresses), not_before=life[0], not_after=life[1], key=key)
+    return issuer.issue(
+        tuple(names), tuple(addresses), not_before=life[0], not_after=life[1], key=key, usage=usage
+    )
 
 
 def _self_signed(issuer: Issuer, names: Iterable[dns.name.Name], key: str) -> pki.Credential:
@@ -68,16 +71,27 @@ def of_server(issuer: Issuer, server: Server, service: Service, key: str) -> pki
 
 
 def forged(
-    issuer: Issuer, kind: CertificateKind, victim: dns.name.Name, own: dns.name.Name
+    issuer: Issuer,
+    kind: CertificateKind,
+    victim: dns.name.Name,
+    own: dns.name.Name,
+    genuine: pki.Credential | None = None,
 ) -> pki.Credential:
-    """A certificate that an attacker presents in a server's place; ``own`` is the name of its own server."""
+    """A certificate that an attacker presents in a server's place; ``own`` is the name of its own server.
+
+    ``genuine`` is what the victim has, and what a thief presents. Where there is nothing to steal, a thief
+    has to make one up.
+    """
     key = f"attacker {victim}"
-    match kind:
-        case "own-name":
-            return _issue(issuer, (own,), issuer.life, f"attacker {own}")
-        case "mis-issued":
-            return _issue(issuer, (victim,), issuer.life, key)
-        case "expired":
-            return _issue(issuer, (victim,), EXPIRED_LIFE, key)
-        case "self-signed":
-            return _self_signed(issuer, (victim,), key)
+    if kind == "stolen" and genuine is not None:
+        return genuine
+    if kind in ("self-signed", "stolen"):
+        return _self_signed(issuer, (victim,), key)
+    if kind == "own-name":
+        return _issue(issuer, (own,), issuer.life, f"attacker {own}")
+    signer: pki.Authority = issuer
+    if kind == "unknown-authority":
+        not_before, not_after = AUTHORITY_LIFE
+        signer = pki.Authority(issuer.seed, "attacker", not_before=not_before, not_after=not_after)
+    life = EXPIRED_LIFE if kind == "expired" else issuer.life
+    return _issue(signer, (victim,), life, key, usage="client" if kind == "wrong-usage" else "server")

@@ -89,9 +89,14 @@ class Cuts:
             until=min(lifetime(rrset, now) for rrset in (given, ds) if rrset is not None),
             deleg=deleg,
         )
-        for signal in memory.configuration.signals:
-            yield from signal.complete_referral(referral, self._looking_from(child, path), now)
+        yield from self._complete(referral, path)
         return self._settle(referral, security, received)
+
+    def _complete(self, referral: Referral, path: Path) -> Task[None]:
+        """Have signals fetch what a referral needs to be followed."""
+        now = self._memory.clock()
+        for signal in self._memory.configuration.signals:
+            yield from signal.complete_referral(referral, self._looking_from(referral.zone, path), now)
 
     def _check_extension(
         self,
@@ -141,6 +146,27 @@ class Cuts:
             parent, question, path, responses.useless(question, parent.zone)
         )
         return self._trust.delegation_security(received.message, child, parent.zone, keys)
+
+    def _ask_deleg(
+        self, parent: Delegation, keys: ZoneKeys, child: dns.name.Name, path: Path
+    ) -> Task[dns.rrset.RRset | None]:
+        """The DELEG records of a cut to which nobody referred; None when the parent proves that it has none.
+
+        No referral in a zone with the ADT flag is without them (draft-ietf-dnsop-delext section 6.2), so
+        nobody gets around them by not referring. Raises ResolutionError.
+        """
+        question = Question(child, DELEG)
+        received = yield from self._contact.ask(
+            parent, question, path, responses.useless(question, parent.zone)
+        )
+        deleg = find(received.message.answer, child, DELEG)
+        if deleg is None:
+            self._trust.check_delegation_types(received.message, child, parent.zone, keys)
+            return None
+        verified = self._trust.verify(deleg, received.message.answer, parent.zone, keys)
+        if verified.wildcard_source is not None:
+            raise ResolutionError(BOGUS, f"DELEG records of {child} come from a wildcard")
+        return deleg
 
     def _settle(self, referral: Referral, security: Security, received: Received) -> Delegation:
         memory = self._memory
@@ -244,19 +270,25 @@ class Cuts:
             if said is None:
                 continue
             ds, security = said
+            deleg = (yield from self._ask_deleg(delegation, keys, child, path)) if keys.adt else None
+            now = self._memory.clock()
+            until = delegation.until if deleg is None else lifetime(deleg, now)
             referral = Referral(
                 parent=delegation.zone,
                 zone=child,
-                servers=delegation.servers,
-                servers_standing=delegation.standing,
+                servers=delegation.servers if deleg is None else (),
+                servers_standing=delegation.standing if deleg is None else Standing.VALIDATED,
                 addresses={},
                 ds=ds,
                 ds_standing=Standing.VALIDATED,
                 standing=received.standing,
                 message=received.message,
-                until=delegation.until,
+                until=until,
+                deleg=deleg,
                 notes=["nobody referred to it, it came to light"],
             )
+            if deleg is not None:
+                yield from self._complete(referral, path)
             return self._settle(referral, security, received)
         return None
 

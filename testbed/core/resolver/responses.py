@@ -55,6 +55,9 @@ def read(response: dns.message.Message, question: Question, zone: dns.name.Name)
         alias = _alias(response, question, zone)
         if alias is not None:
             return alias
+    soa = next((rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), None)
+    if authoritative and soa is not None and _encloses(soa.name, zone, question.name):
+        return _denial(response, soa.name)
     # DELEG stands in for NS records, which do not count beside it (draft-ietf-dnsop-delext section 5.2).
     for rdtype in (DELEG, dns.rdatatype.NS):
         for rrset in response.authority:
@@ -62,8 +65,10 @@ def read(response: dns.message.Message, question: Question, zone: dns.name.Name)
                 return Reading(Kind.REFERRAL, zone=rrset.name, rrsets=(rrset,))
     if not authoritative:
         return Reading(Kind.LAME)
-    soa = next((rrset for rrset in response.authority if rrset.rdtype == dns.rdatatype.SOA), None)
-    apex = soa.name if soa is not None and soa.name.is_subdomain(zone) else None
+    return _denial(response, soa.name if soa is not None and soa.name.is_subdomain(zone) else None)
+
+
+def _denial(response: dns.message.Message, apex: dns.name.Name | None) -> Reading:
     kind = Kind.NXDOMAIN if response.rcode() == dns.rcode.NXDOMAIN else Kind.NODATA
     return Reading(kind, zone=apex)
 
@@ -88,7 +93,11 @@ def _alias(response: dns.message.Message, question: Question, zone: dns.name.Nam
 
 
 def _below(child: dns.name.Name, zone: dns.name.Name, qname: dns.name.Name) -> bool:
-    return child != zone and child.is_subdomain(zone) and qname.is_subdomain(child)
+    return child != zone and _encloses(child, zone, qname)
+
+
+def _encloses(apex: dns.name.Name, zone: dns.name.Name, qname: dns.name.Name) -> bool:
+    return apex.is_subdomain(zone) and qname.is_subdomain(apex)
 
 
 def useless(question: Question, zone: dns.name.Name) -> Callable[[dns.message.Message], str | None]:

@@ -1,0 +1,113 @@
+"""When an attacker acts: in which part of the timeline, on which of the events that it finds, how often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import dns.exception
+
+from testbed.core.transport import TransportError
+
+if TYPE_CHECKING:
+    from testbed.attack.actions import Action
+    from testbed.attack.api import Attacker
+
+Event = TypeVar("Event")
+Chosen = TypeVar("Chosen", bound="Action | None")
+
+Clock = Callable[[], float]
+"""Seconds of the world's time since a phase began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When an attacker acts. What is common to all of them, so that none needs to keep count itself.
+
+    ``start`` and ``end`` are seconds since the beginning. ``from_event`` is the number, from 1, of the event
+    that it is the first to act on: it would have acted on those before, and lets them pass. After
+    ``at_most`` actions it has had enough. With ``first_contact`` it leaves servers alone that it has met in
+    an earlier step.
+    """
+
+    start: float = 0.0
+    end: float = math.inf
+    from_event: int = 1
+    at_most: int | None = None
+    first_contact: bool = False
+
+
+class Post:
+    """An attacker at its place: whether it is there, what it may still do, and what it has spent."""
+
+    def __init__(self, attacker: Attacker, clock: Clock) -> None:
+        self.attacker = attacker
+        self._timing = attacker.timing
+        self._clock = clock
+        self._step = 0
+        self._since: float | None = None
+        self._found = 0
+        self._acted = 0
+        self._met: dict[str, int] = {}
+
+    @property
+    def on(self) -> bool:
+        """Whether it is switched on."""
+        return self._since is not None
+
+    def switch(self, on: bool) -> None:
+        """Let it come, or go."""
+        if on == self.on:
+            return
+        if self._since is not None:
+            self._account(self._since)
+        self._since = None if not on else math.inf if self._exhausted else self._clock()
+
+    def begin_step(self, number: int) -> None:
+        """Another step of the scenario begins."""
+        self._step = number
+
+    def show(self, hook: Callable[[Event], Chosen], event: Event, server: str) -> Chosen | None:
+        """Show it an event, and return its action, if there is one that it may carry out.
+
+        What cannot be parsed is none of its business, and passes.
+        """
+        if not self._present(server):
+            return None
+        self.attacker.step = self._step
+        try:
+            action = hook(event)
+        except (dns.exception.DNSException, TransportError):
+            return None
+        if action is None or not self._may_act():
+            return None
+        self.attacker.count(action)
+        return action
+
+    @property
+    def _exhausted(self) -> bool:
+        return self._timing.at_most is not None and self._acted >= self._timing.at_most
+
+    def _present(self, server: str) -> bool:
+        timing = self._timing
+        if self._since is None or self._exhausted or not timing.start <= self._clock() < timing.end:
+            return False
+        return not timing.first_contact or self._met.setdefault(server, self._step) == self._step
+
+    def _may_act(self) -> bool:
+        self._found += 1
+        if self._found < self._timing.from_event:
+            return False
+        self._acted += 1
+        if self._exhausted and self._since is not None:
+            self._account(self._since)
+            self._since = math.inf
+        return True
+
+    def _account(self, since: float) -> None:
+        """Add to its presence the time since it came, as far as that lies in its part of the timeline."""
+        timing = self._timing
+        seconds = min(self._clock(), timing.end) - max(since, timing.start)
+        self.attacker.spent.presence += max(0.0, seconds)
