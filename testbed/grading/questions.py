@@ -147,10 +147,12 @@ def _read_failures(subject: Subject, runs: Runs) -> Finding:
     idle = [name for name, run in runs.items() if not run.fired]
     if len(idle) == len(runs):
         return Finding("open", "there was no TLS to attack")
-    text = "; ".join(f"{name}: {words}" for name, (words, _) in found.items())
+    text = "; ".join(
+        f"{name}: {words} ({runs[name].answer[-1].split()[0]})" for name, (words, _) in found.items()
+    )
     packets = tuple(shown for words, where in found.values() if CLEAR in words for shown in where[-1:])
     clear = any(CLEAR in words for words, _ in found.values())
-    given = any(runs[name].fired and words == "encrypted" for name, (words, _) in found.items())
+    given = found["bad certificate"][0] == "encrypted" and runs["bad certificate"].fired
     return Finding("bad" if clear else "weak" if given else "good", text, packets)
 
 
@@ -166,9 +168,9 @@ def _switch_off(subject: Subject) -> Experiments:
             "steps": [
                 *before,
                 {"advance": after},
-                *(subject.ask(number) for number in range(WARM_UP + 1, WARM_UP + 4)),
+                *(subject.ask(number) for number in range(WARM_UP + 1, 2 * WARM_UP)),
                 "wait-idle",
-                subject.ask(WARM_UP + 4),
+                subject.ask(2 * WARM_UP),
             ],
         }
         for after in ("1s", *TIMES)
@@ -178,7 +180,7 @@ def _switch_off(subject: Subject) -> Experiments:
 def _read_switch_off(subject: Subject, runs: Runs) -> Finding:
     if not any(run.fired for run in runs.values()):
         return Finding("open", "there was no TLS to attack")
-    found = {after: _last(subject, runs, after, WARM_UP + 4) for after in runs}
+    found = {after: _last(subject, runs, after, 2 * WARM_UP) for after in runs}
     clear = [after for after, (words, _) in found.items() if CLEAR in words]
     acted = max(run.acted for run in runs.values())
     packets = tuple(shown for after in clear for shown in found[after][1][:1])
@@ -202,6 +204,8 @@ def _memory(subject: Subject) -> Experiments:
 
 
 def _read_memory(subject: Subject, runs: Runs) -> Finding:
+    if any("encrypted" not in _last(subject, runs, after, WARM_UP)[0] for after in runs):
+        return Finding("open", "it does not encrypt")
     found = {after: _last(subject, runs, after, WARM_UP + 1) for after in runs}
     kept = [after for after, (words, _) in found.items() if words == "encrypted"]
     packets = tuple(shown for _, where in found.values() for shown in where[:1])
@@ -326,7 +330,8 @@ def _read_errors(_subject: Subject, runs: Runs) -> Finding:
     codes = {
         name: [found[1] for text in run.answer if (found := _EDE.search(text))] for name, run in runs.items()
     }
-    text = "; ".join(f"{name}: {', '.join(found) or 'none'}" for name, found in codes.items())
+    silent = {name: ", no answer" if "no answer" in run.answer else "" for name, run in runs.items()}
+    text = "; ".join(f"{name}: {', '.join(found) or 'none'}{silent[name]}" for name, found in codes.items())
     said = sum(bool(found) for found in codes.values())
     return Finding("good" if said == len(codes) else "weak" if said else "bad", text)
 

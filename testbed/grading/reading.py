@@ -47,8 +47,10 @@ def packet(run: Run, crossing: Crossing) -> str:
 
 
 def protection(run: Run, link: str, step: int, text: str) -> tuple[str, tuple[str, ...]]:
-    """How a question of a step reached a server: the words "encrypted", "clear", "encrypted, then clear",
-    "not at all"; and the packets that show it."""
+    """How a question of a step reached a server, and the packets that show it.
+
+    The words are "encrypted", "clear", "encrypted, then clear" and the like, or "not at all".
+    """
     asked = [crossing for crossing in queries(run, link, step) if text in crossing.text]
     words = ["encrypted" if crossing.protection in ENCRYPTED else CLEAR for crossing in asked]
     shown = ", then ".join(dict.fromkeys(words)) or "not at all"
