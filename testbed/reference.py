@@ -64,7 +64,7 @@ def entry(run: Run) -> dict[str, str]:
         kept["claim"] = str(run.claim)
     if run.as_claimed is not None:
         kept["as-claimed"] = _YES if run.as_claimed else "no"
-    if run.verdict is Verdict.SKIPPED:
+    if run.verdict in (Verdict.SKIPPED, Verdict.NOT_APPLICABLE):
         return kept
     kept["cost"] = _cost(run.counts)
     if run.baseline is not None:

@@ -45,6 +45,7 @@ _STYLES = {
     Verdict.SAFE: "green",
     Verdict.INCONCLUSIVE: "cyan",
     Verdict.SKIPPED: "dim",
+    Verdict.NOT_APPLICABLE: "dim",
 }
 _SCENARIO_WIDTH = 28
 """Longer names are wrapped rather than that the policies go below each other."""
@@ -64,8 +65,8 @@ class Signs:
     unjudged: str
 
 
-_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-", strict=True)), "↓", "○", "≠", "·")
-_ASCII = Signs(dict(zip(Verdict, "X*v#+?-", strict=True)), "v", "o:", "!=", ".")
+_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-/", strict=True)), "↓", "○", "≠", "·")
+_ASCII = Signs(dict(zip(Verdict, "X*v#+?-/", strict=True)), "v", "o:", "!=", ".")
 
 
 def terminal(stream: TextIO | None = None, width: int | None = None) -> Console:
@@ -220,7 +221,7 @@ def _legend(runs: Sequence[Run], writer: _Writer) -> Text:
 
 def _closing(runs: Sequence[Run], writer: _Writer, elapsed_s: float | None) -> Text:
     seconds = sum(run.duration_s for run in runs) if elapsed_s is None else elapsed_s
-    ran = sum(run.verdict is not Verdict.SKIPPED for run in runs)
+    ran = sum(status(run) not in (Status.SKIPPED, Status.NOT_APPLICABLE) for run in runs)
     pace = f", {ran / seconds:.1f} runs/s" if ran and seconds > 0 else ""
     statuses = tally(runs).statuses
     style = "bold red" if Status.DIFFERS in statuses else "bold"

@@ -35,7 +35,7 @@ from testbed.reports.summary import (
     worst_secret,
 )
 
-SYMBOLS = dict(zip(Verdict, "✖●▼■✔?-", strict=True))
+SYMBOLS = dict(zip(Verdict, "✖●▼■✔?-/", strict=True))
 """Stands beside the word in every badge, so that colour is never the only sign."""
 
 MEANINGS = {
@@ -46,6 +46,7 @@ MEANINGS = {
     Verdict.SAFE: "none of these",
     Verdict.INCONCLUSIVE: "nothing can be said: the attack never fired, or the run itself failed",
     Verdict.SKIPPED: "not run",
+    Verdict.NOT_APPLICABLE: "nothing that this resolver can do",
 }
 
 

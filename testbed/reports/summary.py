@@ -49,12 +49,15 @@ class Status(StrEnum):
     UNJUDGED = "no expectation"
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
+    NOT_APPLICABLE = "not applicable"
 
 
 def status(run: Run) -> Status:
     """How a run counts. Inconclusive is never a pass, whatever the scenario expected."""
     if run.verdict is Verdict.SKIPPED:
         return Status.SKIPPED
+    if run.verdict is Verdict.NOT_APPLICABLE:
+        return Status.NOT_APPLICABLE
     if run.verdict is Verdict.INCONCLUSIVE:
         return Status.INCONCLUSIVE
     if run.expected is None:
@@ -240,12 +243,12 @@ class Tally:
         for kind, count in self.statuses.items():
             word = "differ" if kind is Status.DIFFERS and count > 1 else kind.value
             parts.append(f"{count} {word}")
-        if Status.SKIPPED in self.statuses:
-            reasons = [
-                text if count == self.statuses[Status.SKIPPED] else f"{count} {text}"
-                for text, count in self.skip_reasons.items()
-            ]
-            parts[-1] += f" ({'; '.join(reasons)})" if reasons else ""
+            if kind is Status.SKIPPED and self.skip_reasons:
+                reasons = [
+                    text if number == count else f"{number} {text}"
+                    for text, number in self.skip_reasons.items()
+                ]
+                parts[-1] += f" ({'; '.join(reasons)})"
         head = f"{self.total} run" if self.total == 1 else f"{self.total} runs"
         return f"{head}: {', '.join(parts)}" if parts else head
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from testbed.attack import catalogue
 from testbed.network import sandbox
 from testbed.record import Run, Verdict
+from testbed.run.not_run import record, refusal
 from testbed.scenario.cell import Cell
-from testbed.scenario.engine import REFERENCE
 
 PATIENCE = 120.0
 """Seconds of real time after which a worker that says nothing is given up."""
@@ -66,12 +66,15 @@ class Pool:
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Run]:
         """Run cells; records come as they are finished, those of one file and baseline in order."""
+        runnable = []
         for cell in cells:
-            if cell.scenario.resolver.engine != REFERENCE:
-                yield _not_run(cell, Verdict.SKIPPED, "only the reference resolver can be run", None)
-        cells = [cell for cell in cells if cell.scenario.resolver.engine == REFERENCE]
-        self._visible |= set(_read(cells))
-        batches = _batches(cells)
+            refused = refusal(cell)
+            if refused is None:
+                runnable.append(cell)
+            else:
+                yield refused
+        self._visible |= set(_read(runnable))
+        batches = _batches(runnable)
         self._staff(min(self._jobs, len(batches)))
         for seat in self._seats:
             self._give(seat, batches)
@@ -99,7 +102,7 @@ class Pool:
         cpus = sorted(os.sched_getaffinity(0))
         results = str(self._results.resolve()) if self._results is not None else ""
         argv = ["-m", "testbed.run.worker", str(self._seed), str(cpus[number % len(cpus)]), results]
-        visible = [Path.cwd(), *self._visible]
+        visible = [Path.cwd(), *sorted(self._visible)]
         if self._results is not None:
             self._results.mkdir(parents=True, exist_ok=True)
             visible.append(self._results.resolve())
@@ -119,6 +122,7 @@ class Pool:
         seat.topology = batch[0].scenario.topology
         seat.waiting.extend(batch)
         order = {"path": str(batch[0].path.resolve()), "ids": [cell.id for cell in batch]}
+        order["engine"] = batch[0].scenario.resolver.engine
         assert seat.worker.stdin is not None
         seat.worker.stdin.write(json.dumps(order).encode() + b"\n")
         seat.worker.stdin.flush()
@@ -152,7 +156,7 @@ class Pool:
         seat.waiting.clear()
         if unfinished:
             reason = f"the worker ended with status {status}"
-            yield _not_run(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
+            yield record(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
             self._give(seat, [unfinished[1:]] if unfinished[1:] else [])
 
     def _replace_worker(self, seat: _Seat) -> int:
@@ -168,12 +172,13 @@ class Pool:
         return status
 
 
-def _read(cells: Iterable[Cell]) -> Iterator[Path]:
-    """The files and folders that workers read: those of scenarios, and those of attackers near them."""
+def _read(cells: Sequence[Cell]) -> Iterator[Path]:
+    """The files and folders that workers read: scenarios, attackers near them, engines given as paths."""
     for path in {cell.path.resolve() for cell in cells}:
         yield path
         yield path.parent  # passed over where it is one that workers have for themselves
         yield from catalogue.folders_near(path.parent)
+    yield from {Path(cell.scenario.resolver.engine) for cell in cells if "/" in cell.scenario.resolver.engine}
 
 
 def _batches(cells: Iterable[Cell]) -> list[Batch]:
@@ -197,21 +202,3 @@ def following(batches: Sequence[Batch], topology: str, taken: Collection[str]) -
         free = [name for name in work if name not in taken]
         topology = max(free or work, key=work.__getitem__)
     return next(index for index, batch in enumerate(batches) if batch[0].scenario.topology == topology)
-
-
-def _not_run(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:
-    """The record of a run that did not take place, or did not end."""
-    scenario = cell.scenario
-    return Run(
-        verdict=verdict,
-        reason=reason,
-        id=cell.id,
-        scenario=scenario.id,
-        title=scenario.title,
-        engine=scenario.resolver.engine,
-        policy=scenario.resolver.policy.name,
-        cell=dict(cell.cell),
-        claim=scenario.claim,
-        expected=expected,
-        mismatches=(f"verdict: {reason}",) if expected is False else (),
-    )
