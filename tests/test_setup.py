@@ -78,7 +78,9 @@ REAL = (
     "bash",
     "cat",
     "chmod",
+    "comm",
     "cp",
+    "cut",
     "dirname",
     "env",
     "find",
@@ -87,10 +89,12 @@ REAL = (
     "mkdir",
     "rm",
     "sha256sum",
+    "sort",
     "stat",
     "tail",
     "uname",
     "wc",
+    "xargs",
 )
 
 # Stands in for Python, in and outside .venv: makes a .venv like venv's, and notes what pip is asked for.
@@ -322,11 +326,8 @@ def test_two_at_once_install_once(machine: Machine) -> None:
 
 
 def test_apt_runs_where_no_service_can_be_started(tmp_path: Path) -> None:
-    helpers = [
-        helper
-        for helper in ("/usr/sbin/invoke-rc.d", "/usr/sbin/update-rc.d", "/usr/bin/deb-systemd-invoke")
-        if Path(helper).exists()
-    ]
+    starters = ("/usr/sbin/invoke-rc.d", "/usr/bin/deb-systemd-invoke")
+    helpers = [helper for helper in starters if Path(helper).exists()]
     as_root = ["unshare", "--user", "--map-root-user"]
     if not helpers or subprocess.run([*as_root, "unshare", "--mount", "true"], check=False).returncode:
         pytest.skip("needs Debian's helpers and a user namespace")
@@ -345,6 +346,25 @@ def test_apt_runs_where_no_service_can_be_started(tmp_path: Path) -> None:
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert [Path(helper).read_bytes() for helper in helpers] == before
+
+
+@pytest.mark.parametrize("status", [0, 100])
+def test_what_packages_enabled_is_disabled_and_nothing_else(tmp_path: Path, status: int) -> None:
+    commands = {
+        "unshare": "exit 1",
+        "apt-get": f'[ "$2" = --simulate ] || cp "$0.after" "$0.units"; exit {status}',
+        "systemctl": f'[ $1 = list-unit-files ] && exec cat {tmp_path}/apt-get.units; echo "$@" >>"$0.calls"',
+        "update-rc.d": "exit 1",
+    }
+    for name, text in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "apt-get.units").write_text("cron.service enabled\n")
+    (tmp_path / "apt-get.after").write_text("cron.service enabled\nnamed.service enabled\n")
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    result = subprocess.run([ROOT / "tools" / "apt-install", "bind9"], env=environment, check=False)
+    assert (result.returncode == 0) == (status == 0)
+    assert (tmp_path / "systemctl.calls").read_text() == "--quiet disable named.service\n"
 
 
 def test_scripts_can_be_executed() -> None:
