@@ -110,13 +110,14 @@ class Block(Attacker):
 
     def _meant(self, handshake: Handshake) -> bool:
         chosen = self.parameters
-        if ("tcp", handshake.port) not in self._endpoints or not self._of_size(handshake.size):
+        if (handshake.protocol, handshake.port) not in self._endpoints or not self._of_size(handshake.size):
             return False
+        if handshake.protocol == "udp" and not self._of_hellos_alone:
+            return False  # that was decided when the datagram came
         if chosen.alpn and not set(chosen.alpn).intersection(handshake.alpn):
             return False
-        if chosen.offers != "anything" and not handshake.resuming:
-            return False
-        if chosen.offers == "early-data" and not handshake.early_data:
+        offered = {"anything": True, "early-data": handshake.early_data}
+        if not offered.get(chosen.offers, handshake.resuming):
             return False
         if not chosen.sni:
             return True

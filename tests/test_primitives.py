@@ -244,3 +244,12 @@ def test_tcp_to_port_53_can_be_blocked():
 def test_delays_are_in_seconds():
     one = attacker(PLAIN, "hinder", "target", how="delay", seconds=3)
     assert one.query(_answered(PLAIN).query) == Delay(3)
+
+
+@pytest.mark.parametrize("offers", ["anything", "a-ticket", "early-data"])
+def test_resumption_can_be_refused_over_quic(offers):
+    one = attacker(PLAIN, "block", "target", offers=offers, transports=["doq"])
+    for resuming, early_data in ((False, False), (True, False), (True, True)):
+        hello = replace(HELLO, protocol="udp", resuming=resuming, early_data=early_data)
+        meant = {"anything": False, "a-ticket": resuming, "early-data": early_data}[offers]
+        assert (one.handshake(hello) is not None) is meant

@@ -52,10 +52,18 @@ class Alert:
 
 
 CertificateKind = Literal[
-    "own-name", "self-signed", "expired", "mis-issued", "wrong-usage", "unknown-authority", "stolen"
+    "own-name",
+    "self-signed",
+    "expired",
+    "mis-issued",
+    "obtained",
+    "wrong-usage",
+    "unknown-authority",
+    "stolen",
 ]
 """own-name: valid, for the attacker's name; self-signed: for the victim's name; expired: once valid for
 the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts;
+obtained: such a one if that CA has issued it in the run, and otherwise the session is left alone;
 wrong-usage: the same, but for clients only (RFC 5280 section 4.2.1.12); unknown-authority: for the
 victim's name, from a CA that nobody knows; stolen: the victim's own, and its key."""
 

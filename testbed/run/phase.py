@@ -10,7 +10,8 @@ import dns.exception
 import dns.message
 
 from testbed.attack.resources import Resources
-from testbed.core import message
+from testbed.core import acme, message
+from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
 from testbed.core.transport import TransportError
@@ -24,7 +25,8 @@ from testbed.evidence import (
     TlsSecret,
 )
 from testbed.onpath.link import AttackedLink
-from testbed.run.cast import Placed, attackers, by_link, configuration
+from testbed.run.authority import Authority, RefusalError
+from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.services import Services
 from testbed.run.stage import Stage
 from testbed.scenario.cell import Cell
@@ -33,6 +35,7 @@ from testbed.scenario.steps import (
     BreakStep,
     FlushStep,
     MendStep,
+    OrderStep,
     QueryStep,
     RestartStep,
     WaitIdleStep,
@@ -54,7 +57,9 @@ class Phase:
         self._cell = cell
         self._world = world
         self._seed = seed
-        self._placed = attackers(cell, world, seed) if attacked else []
+        self._obtained: set[str] = set()
+        self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
+        self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
         self._client: list[ClientResult] = []
@@ -85,6 +90,8 @@ class Phase:
             for attacked_link in attacked.values():
                 attacked_link.close()
             resolver.stop()
+            if self._ca is not None:
+                self._ca.close()
             services.close()
             await stage.loop.quiesce()
         return PhaseEvidence(
@@ -118,6 +125,8 @@ class Phase:
                 services.interrupt(step.role)
             case MendStep() as step:
                 services.resume(step.role)
+            case OrderStep() as step:
+                await self._order(step.role, number)
 
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""
@@ -142,6 +151,28 @@ class Phase:
             response = None
         truth = self._world.truth(question.name, question.rdtype)
         self._client.append(ClientResult(step, question.name, question.rdtype, response, truth))
+
+    async def _order(self, role: str, step: int) -> None:
+        """Order a certificate for the name of a role's server, with the attackers' account if any."""
+        rng = random.Random(f"{self._seed} order {step}")
+        if self._ca is None:
+            configured = configuration_of_ca(self._cell, self._world)
+            self._ca = self._stage.authority(configured, random.Random(f"{self._seed} ca"), self._secrets)
+        account = private_key(self._seed, "account of whoever orders").public_key()
+        domain = self._world.topology.by_role[role].name
+        challenge = acme.challenge(domain, account, rng)
+        active = self._cell.scenario.attackers_at(step)
+        for one in self._placed:
+            if one.number in active:
+                one.attacker.challenged(challenge)
+        try:
+            await self._ca.check(challenge)
+        except RefusalError as reason:
+            outcome = f"the CA issues no certificate for {domain}: {reason}"
+        else:
+            self._obtained.add(role)
+            outcome = f"the CA issues a certificate for {domain} to whoever ordered it"
+        self._decisions.append(Decision(self._stage.clock(), step, "certificate", outcome))
 
     def _note(self, resolver: ReferenceResolver, step: int) -> None:
         """Take over what the resolver decided in a step."""

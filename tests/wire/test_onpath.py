@@ -1,4 +1,4 @@
-"""On-path attackers do the same over UDP, TCP and TLS, over IPv4 and IPv6, and leave all else alone."""
+"""On-path attackers do the same over all transports, over IPv4 and IPv6, and leave all else alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sandboxed import run
 pytestmark = pytest.mark.wire
 
 CLEAR = [f"{transport} {family}" for transport in ("udp", "tcp") for family in (4, 6)]
-TLS = ["dot 4", "dot 6"]
-EVERYWHERE = CLEAR + TLS
+TLS = [f"{transport} {family}" for transport in ("dot", "doh") for family in (4, 6)]
+QUIC = ["doq 4", "doq 6"]
+EVERYWHERE = CLEAR + TLS + QUIC
 EVIL = "ns.evil-dns.net."
 
 
@@ -77,6 +78,8 @@ def test_block_tls(seen, how, tls, quic):
     met, plain = seen[f"block-tls {how}"], seen["observe"]
     for where in TLS:
         assert met[f"{where} delegation"] == tls
+    for where in QUIC:
+        assert met[f"{where} delegation"] == quic
     for family in (4, 6):
         assert met[f"quic {family}"] == quic
     for where in CLEAR:
@@ -164,9 +167,9 @@ def test_what_becomes_of_sessions(seen, name, dot, quic):
 
 def test_what_was_done_is_counted(seen):
     assert seen["observe"]["counted"] == [0, 0]
-    assert seen["impersonate"]["counted"] == [8, 8]
+    assert seen["impersonate"]["counted"] == [24, 24]
     for how in ("reset", "drop", "icmp", "alert"):
-        assert seen[f"block-tls {how}"]["counted"] == [10, 10]
+        assert seen[f"block-tls {how}"]["counted"] == [26, 26]
     for name in ("strip-ds-glue", "forge-ns", "deny-svcb"):
         matched, acted = seen[name]["counted"]
         assert matched == acted > 0
@@ -186,3 +189,9 @@ def test_what_was_held_back_is_lost_when_they_leave(results):
     before, after, trouble = results["outlived"]
     assert before > 0
     assert (after, trouble) == (0, [])
+
+
+def test_each_of_several_servers_on_a_link_can_be_reached_through_an_attacker():
+    answers = json.loads(run("onpath_cases.py", "several"))
+    assert len(answers) == 13 * 4
+    assert all(has(answer, " SOA ") for answer in answers.values())
