@@ -39,6 +39,11 @@ class BlockParameters(Parameters):
         (), description="Names that a ClientHello asks for, or `*.` and a name for all below it; empty: any."
     )
     alpn: tuple[str, ...] = Field((), description="Protocols of which a ClientHello offers one; empty: any.")
+    offers: Literal["anything", "a-ticket", "early-data"] = Field(
+        "anything",
+        description="a-ticket: only handshakes that try to resume a session. early-data: only those that "
+        "come with data.",
+    )
     larger_than: int | None = Field(
         None, ge=0, description="Octets of the first flight: the ClientHello, or the first datagram."
     )
@@ -65,7 +70,13 @@ class Block(Attacker):
     def _reads_hellos(self) -> bool:
         chosen = self.parameters
         sizes = chosen.larger_than is not None or chosen.smaller_than is not None
-        return chosen.how == "alert" or sizes or bool(chosen.sni or chosen.alpn)
+        return sizes or self._of_hellos_alone or chosen.how == "alert"
+
+    @property
+    def _of_hellos_alone(self) -> bool:
+        """Whether it takes more than the size to know what is meant."""
+        chosen = self.parameters
+        return bool(chosen.sni or chosen.alpn) or chosen.offers != "anything"
 
     def connect(self, connect: Connect) -> ConnectAction:
         """Refuse a connection, unless that depends on its ClientHello."""
@@ -73,7 +84,7 @@ class Block(Attacker):
             return None
         if self._reads_hellos and (connect.protocol == "tcp" or not self._of_size(connect.size)):
             return None
-        if connect.protocol == "udp" and (self.parameters.sni or self.parameters.alpn):
+        if connect.protocol == "udp" and self._of_hellos_alone:
             return None
         self.matched()
         match self.parameters.how:
@@ -99,9 +110,14 @@ class Block(Attacker):
 
     def _meant(self, handshake: Handshake) -> bool:
         chosen = self.parameters
-        if ("tcp", handshake.port) not in self._endpoints or not self._of_size(handshake.size):
+        if (handshake.protocol, handshake.port) not in self._endpoints or not self._of_size(handshake.size):
             return False
+        if handshake.protocol == "udp" and not self._of_hellos_alone:
+            return False  # that was decided when the datagram came
         if chosen.alpn and not set(chosen.alpn).intersection(handshake.alpn):
+            return False
+        offered = {"anything": True, "early-data": handshake.early_data}
+        if not offered.get(chosen.offers, handshake.resuming):
             return False
         if not chosen.sni:
             return True

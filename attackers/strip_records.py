@@ -1,15 +1,18 @@
 """Strips records by type and owner from responses."""
 
+import functools
 from typing import Literal
 
 import dns.rdatatype
-import dns.rrset
 from pydantic import Field
 
-from testbed.attack.api import Capability, MessageAction, Replace, Response
+from testbed.attack.api import Alter, Capability, MessageAction, Response
 from testbed.attack.selecting import Asked, NamePattern, Selecting, TypeName, meets
+from testbed.core.message import encode
+from testbed.core.stripping import Record, UnfitError, strip
 
 Section = Literal["answer", "authority", "additional"]
+_SECTIONS = ("answer", "authority", "additional")
 
 
 class StripRecordsParameters(Asked):
@@ -35,25 +38,43 @@ class StripRecords(Selecting):
     Parameters = StripRecordsParameters
 
     def response(self, response: Response) -> MessageAction:
-        """Strip what is there of it."""
-        chosen, message = self.parameters, response.message
+        """Strip what is there of it; without taking the message apart, where that can be done."""
+        try:
+            wire = strip(response.wire, self._unwanted)
+        except UnfitError:
+            wire = self._stripped(response)
+        if wire is None or not self.wanted(response.query.question):
+            return None
+        return Alter(wire)
+
+    def _stripped(self, response: Response) -> bytes | None:
+        """The same, for messages with records of an unusual kind."""
+        message = response.message
         stripped = False
-        for name in chosen.sections:
-            section = getattr(message, name)
-            kept = [rrset for rrset in section if not self._unwanted(rrset)]
+        for number, section in enumerate(message.sections[1:], start=1):
+            kept = [
+                rrset
+                for rrset in section
+                if not self._unwanted(Record(number, rrset.rdtype, rrset.covers, rrset.name.to_wire() or b""))
+            ]
             stripped |= len(kept) < len(section)
             section[:] = kept
-        if not stripped or not self.wanted(response.query.question):
-            return None
-        return Replace(message)
+        return encode(message) if stripped else None
 
-    def _unwanted(self, rrset: dns.rrset.RRset) -> bool:
+    def _unwanted(self, record: Record) -> bool:
         chosen = self.parameters
-        rdtype = rrset.rdtype
+        if record.rdtype == dns.rdatatype.OPT or _SECTIONS[record.section - 1] not in chosen.sections:
+            return False
+        rdtype = record.rdtype
         if rdtype == dns.rdatatype.RRSIG and "RRSIG" not in chosen.strip:
             if chosen.signatures == "kept":
                 return False
-            rdtype = rrset.covers
-        if chosen.strip and dns.rdatatype.to_text(rdtype) not in chosen.strip:
+            rdtype = record.covers
+        if chosen.strip and rdtype not in self._types:
             return False
-        return not chosen.owners or meets(self.scene, chosen.owners, rrset.name)
+        return not chosen.owners or meets(self.scene, chosen.owners, record.owner)
+
+    @functools.cached_property
+    def _types(self) -> frozenset[int]:
+        """The types that are stripped, by number."""
+        return frozenset(map(dns.rdatatype.from_text, self.parameters.strip))

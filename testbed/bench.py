@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from testbed import bench_hop
 from testbed.network import sandbox
 from testbed.network.loop import VirtualLoop
 from testbed.run import execute
@@ -32,6 +34,7 @@ from testbed.scenario.cell import Cell
 from testbed.scenario.load import SCENARIOS, collect
 
 ROUNDS = 3
+HOP_SECONDS = 5.0
 
 
 class Stopwatch:
@@ -121,16 +124,29 @@ def measure_suite(jobs: int) -> tuple[int, float, float]:
         return len(cells), time.perf_counter() - began, first
 
 
-def main() -> None:
-    """Measure and print."""
-    if sys.argv[1:] == ["inside"]:
-        print(json.dumps(measure_inside()))  # noqa: T201 - to the one that launched it
-        return
-    jobs = len(os.sched_getaffinity(0))
-    with sandbox.launch(["-m", "testbed.bench", "inside"], stdin=subprocess.DEVNULL) as worker:
+MEASURED_INSIDE: dict[str, Callable[[], dict[str, Any]]] = {
+    "scenarios": measure_inside,
+    "hop": lambda: bench_hop.measure(HOP_SECONDS),
+}
+"""What is measured in a sandbox of its own, by the argument that asks for it."""
+
+
+def _inside(what: str) -> dict[str, Any]:
+    """Have something measured in a sandbox."""
+    with sandbox.launch(["-m", "testbed.bench", what], stdin=subprocess.DEVNULL) as worker:
         worker.wait_ready()
         output, _ = worker.process.communicate()
-    inside = json.loads(output)
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    if sys.argv[1:]:
+        print(json.dumps(MEASURED_INSIDE[sys.argv[1]]()))  # noqa: T201 - to the one that launched it
+        return
+    jobs = len(os.sched_getaffinity(0))
+    inside, hop = _inside("scenarios"), _inside("hop")
     count, seconds, first = measure_suite(jobs)
     table = Table("what", "measured", "aim", box=None, header_style="bold")
     table.add_row("network up (hosted, 17 hosts)", f"{inside['network_up'] * 1e3:.0f} ms", "< 2000 ms")
@@ -153,10 +169,15 @@ def main() -> None:
     total = sum(inside["parts"].values())
     for name, spent in sorted(inside["parts"].items(), key=lambda item: -item[1]):
         parts.add_row(name, f"{spent * 1e3:.1f}", f"{spent / total:.0%}")
+    hops = Table("UDP messages over the hop", "a second", "lost at 1000/s", box=None, header_style="bold")
+    for name, speed in hop.items():
+        hops.add_row(name, f"{speed['per_second']:.0f}", f"{speed['lost']} of {speed['sent']}")
     console = Console(highlight=False)
     console.print(table)
     console.print()
     console.print(parts)
+    console.print()
+    console.print(hops)
 
 
 if __name__ == "__main__":

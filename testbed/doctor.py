@@ -64,8 +64,9 @@ SERVERS = "servers and resolvers"
 PROGRAMS = (
     Program(TOOLS, "make", "make", "make demo, make test", ("--version",)),
     Program(TOOLS, "tshark", "tshark", "captures read independently, in tests", ("--version",)),
-    Program(TOOLS, "kdig", "knot-dnsutils", "queries by hand over DoT", ("-V",)),
+    Program(TOOLS, "kdig", "knot-dnsutils", "queries by hand over DoT, DoH and DoQ", ("-V",)),
     Program(TOOLS, "delv", "bind9-dnsutils", "validation by hand", ("-v",)),
+    Program(TOOLS, "named-checkzone", "bind9-utils", "zones checked independently", ("-v",)),
     Program(TOOLS, "dnsperf", "dnsperf", "load"),
     Program(TOOLS, "ldns-verify-zone", "ldnsutils", "signed zones checked independently", ("-v",)),
     Program(SERVERS, "unbound", "unbound", "Unbound, a resolver", ("-V",)),

@@ -12,6 +12,8 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
+from testbed.attack.resources import Resources
+
 Side = Literal["resolver", "far"]
 """The two ends of a link, as seen from its hop: towards the resolver, or towards the other host."""
 
@@ -77,6 +79,7 @@ class AttackerReport:
     matched: int
     acted: int
     actions: dict[str, int] = field(default_factory=dict)
+    spent: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True, slots=True)

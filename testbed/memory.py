@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import dns.message
 import dns.name
@@ -188,8 +188,8 @@ class MemoryNetwork:
 
         Raises TransportError when the line breaks.
         """
-        self._show_data(line)
         self.sent.append(Sent(line.role, line.transport, dns.message.from_wire(wire), line.terminated))
+        self._show_data(line)
         match line.pending.query(wire):
             case Return(answer):
                 yield answer, 0.0
@@ -227,12 +227,14 @@ class MemoryNetwork:
         line = self._line(request.server, request.transport)
         server = self.world.topology.by_role[line.role]
         chain = self._chains.get(server.link, self._idle)
-        _refuse(chain.connect(Connect("tcp", request.port, line.role)), timed_out="TCP handshake")
+        protocol: Literal["tcp", "udp"] = "udp" if request.transport is Transport.DOQ else "tcp"
+        first = Connect(protocol, request.port, line.role)
+        _refuse(chain.connect(first), timed_out="first packet")
         offers, credential = self.world.services.get(line.role, ((), None))
         certificates = credential.chain if credential is not None else ()
         if request.transport.encrypted:
             alpn = (request.transport.alpn or "",)
-            hello = Handshake(line.role, request.port, request.sni, alpn, 512)
+            hello = Handshake(line.role, request.port, request.sni, alpn, 512, protocol=protocol)
             match chain.handshake(hello):
                 case Alert():
                     raise TransportError(Failure.TLS, "alert")
@@ -250,7 +252,7 @@ class MemoryNetwork:
                     raise TransportError(Failure.TIMEOUT, "TLS handshake")
                 case action:
                     _refuse(action, timed_out="TLS handshake")
-            if not line.terminated:
+            if not line.terminated and protocol == "tcp":
                 line.session = Established(line.role, request.port, request.sni, 0)
             if (request.transport, request.port) not in offers and not line.terminated:
                 raise TransportError(Failure.REFUSED)

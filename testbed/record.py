@@ -74,7 +74,9 @@ class Outcome(_Model):
     detected: bool = False
     fired: bool = False
     acted: int = 0
-    """How many messages and connections the attackers interfered with: what the attack cost them."""
+    """How many messages and connections the attackers interfered with."""
+    injected: int = 0
+    """How many packets and messages the attackers made up and sent: what the attack cost them."""
     encrypting_share: int | None = None
     """Per cent of queries that went to servers that encrypt, where only some servers of a zone do."""
     changed_rrsets: int | None = None
@@ -119,14 +121,28 @@ class TraceLine(_Model):
     text: str
 
 
+class Spent(_Model):
+    """What an attack took: packets and messages that were made up, and that were changed; connections held.
+
+    A connection is held that the attacker sits in the middle of. ``presence_s`` are the seconds of the
+    world's time in which it was there and had not yet had enough.
+    """
+
+    injected: int = 0
+    altered: int = 0
+    held: int = 0
+    presence_s: float = 0.0
+
+
 class AttackLine(_Model):
-    """What one attacker counted."""
+    """What one attacker counted, and what that took."""
 
     attacker: str
     link: str
     matched: int
     acted: int
     actions: dict[str, int] = {}
+    spent: Spent = Spent()
 
 
 class Run(Outcome):

@@ -13,6 +13,9 @@ RESOLVER = "resolver"
 CLIENT = "client"
 MIRROR = "mirror"
 
+CA = "ca"
+"""The host of a CA, and the link between it and all servers. Only some topologies have one."""
+
 TARGET = "target"
 """The role of the first server of the target zone. Its others are in roles of their own."""
 
@@ -55,7 +58,8 @@ class Server:
 class Topology:
     """Hosts and links. Each server hangs on a link to the resolver, most on their own; so does the client.
 
-    ``hosted_zones`` is how many zones the target's servers host where a scenario does not say.
+    Where there is a CA, ``ca_addresses`` are set, and all servers hang on a link to it, too. ``hosted_zones``
+    is how many zones the target's servers host where a scenario does not say.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Topology:
     resolver_addresses: tuple[str, str] = ("192.0.2.53", "2001:db8:2::53")
     client_addresses: tuple[str, str] = ("192.0.2.1", "2001:db8:2::1")
     hosted_zones: int = 10
+    ca_addresses: tuple[str, str] | None = None
     by_role: dict[str, Server] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,8 +82,9 @@ class Topology:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """Every link, the client's first."""
-        return (CLIENT, *dict.fromkeys(server.link for server in self.servers))
+        """Every link, the client's first and the CA's last."""
+        of_ca = () if self.ca_addresses is None else (CA,)
+        return (CLIENT, *dict.fromkeys(server.link for server in self.servers), *of_ca)
 
     @property
     def families(self) -> tuple[int, ...]:

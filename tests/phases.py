@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
+from http_flows import H2Flow, H3Flow
 from OpenSSL import SSL
 from packets import HOSTED, Flow, Tape, TlsFlow, make_query, make_response
+from quic_flows import QuicFlow
 
 from testbed.evidence import AttackerReport, Decision, PhaseEvidence
 from testbed.record import Verdict
@@ -25,11 +27,12 @@ SIGNATURE = (
 )
 REFERRAL = ("example.org. 3600 IN NS ns1.dnshost.net.", "example.org. 3600 IN DS 4711 13 2 " + "ab" * 32)
 ROLES = frozenset(HOSTED.roles)
+FLOWS = {"dot": TlsFlow, "doq": QuicFlow, "doh2": H2Flow, "doh3": H3Flow}
 
 
 @dataclass
 class Walk:
-    """A resolver in one phase. ``how`` says per role whether it asks over "udp", "tcp" or "dot"."""
+    """A resolver in one phase. ``how`` says per role whether it asks over "udp", "tcp" or one of FLOWS."""
 
     how: dict[str, str] = field(default_factory=dict)
     tape: Tape = field(default_factory=Tape)
@@ -52,16 +55,18 @@ class Walk:
     def dial(self, role: str, how: str = "dot", **options) -> Flow:
         if how == "tcp":
             return Flow(self.tape, role, 53).open()
-        flow = TlsFlow(self.tape, role, **options).shake()
-        self.decide(role, authenticated=self.authenticates)
+        flow = FLOWS[how](self.tape, role, **options).shake()
+        self.decide(role, authenticated=self.authenticates, transport=how[:3])
         return flow
 
-    def decide(self, role: str, kind: str = "handshake", authenticated: bool | None = None) -> None:
+    def decide(
+        self, role: str, kind: str = "handshake", authenticated: bool | None = None, transport: str = "dot"
+    ) -> None:
         tape = self.tape
         server = tape.topology.by_role[role].addresses[tape.family]
         if kind != "handshake" or authenticated is not None:
             tape.decisions.append(
-                Decision(tape.time, tape.step, kind, f"{kind}: {role}", server, "dot", authenticated)
+                Decision(tape.time, tape.step, kind, f"{kind}: {role}", server, transport, authenticated)
             )
 
     def ancestors(self) -> None:
@@ -151,16 +156,18 @@ def in_clear(walk: Walk, role: str = "target", qname: str = NAME, **response) ->
     walk.tape.ask(role, query, make_response(query, **(response or {"answer": [ADDRESS, SIGNATURE]})))
 
 
-def terminated(walk: Walk, role: str = "target", relay: bool = True, **response) -> Callable[[], None]:
+def terminated(
+    walk: Walk, role: str = "target", relay: bool = True, how: str = "dot", **response
+) -> Callable[[], None]:
     """A session that the attacker terminates, relaying to the true server or answering itself."""
 
     def attack() -> None:
         query = make_query(NAME, ids=walk.tape.ids)
-        flow = TlsFlow(walk.tape, role, scope="resolver", holders=("attacker", "resolver")).shake()
-        walk.decide(role, authenticated=False)
+        flow = FLOWS[how](walk.tape, role, scope="resolver", holders=("attacker", "resolver")).shake()
+        walk.decide(role, authenticated=False, transport=how[:3])
         flow.message("far", query)
         if relay:
-            onward = TlsFlow(walk.tape, role, scope="far", holders=("attacker", role)).shake()
+            onward = FLOWS[how](walk.tape, role, scope="far", holders=("attacker", role)).shake()
             onward.message("far", query)
             onward.message("resolver", make_response(query, answer=[ADDRESS, SIGNATURE]))
         flow.message("resolver", make_response(query, **(response or {"answer": [ADDRESS, SIGNATURE]})))

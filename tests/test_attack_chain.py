@@ -260,3 +260,57 @@ def test_a_slow_handshake(seconds, answered):
 def test_a_response_to_what_was_not_asked_passes():
     pending = Pending(Chain([Scripted(Drop())]), Transport.UDP, "target")
     assert pending.response(b"\0\1rest") == Forward(b"\0\1rest")
+
+
+# -- what it waits for ---------------------------------------------------------------------------------
+
+
+def in_steps(one, *events):
+    """Whether it acted on each of some events, which fall into a step each."""
+    chain = Chain([one])
+    acted = []
+    for number, event in enumerate(events):
+        chain.begin_step(number)
+        before = sum(one.actions.values())
+        {Query: chain.query, Connect: chain.connect, Handshake: chain.handshake}[type(event)](event)
+        acted.append(sum(one.actions.values()) > before)
+    return acted
+
+
+def hello(server, resuming=False):
+    return Handshake(server, 853, None, ("dot",), 300, (0x0304,), resuming)
+
+
+def test_first_contact_only():
+    events = [Connect("tcp", 853, server) for server in ("a", "a", "b", "b")]
+    assert in_steps(Scripted(Drop(), when="first-contact"), *events) == [True, False, True, False]
+
+
+def test_what_is_asked_again_has_lapsed():
+    queries = [
+        Query(encode(message.query(dns.name.from_text(name), "A", id=1)), Transport.UDP, "target")
+        for name in ("a.", "b.", "a.", "B.")
+    ]
+    assert in_steps(Scripted(Drop(), when="cache-lapsed"), *queries) == [False, False, True, True]
+
+
+def test_both_ways_of_a_first_question_are_left_alone():
+    one = Scripted(Drop(), when="cache-lapsed")
+    pending = Pending(Chain([one]), Transport.UDP, "target")
+    query = a_query()
+    assert isinstance(pending.query(query.wire), Forward)
+    assert isinstance(pending.response(query.wire), Forward)
+
+
+def test_a_ticket_that_expired():
+    events = [
+        hello("a"),
+        hello("a", resuming=True),
+        Connect("tcp", 853, "a"),
+        hello("a"),
+        hello("b"),
+        Connect("tcp", 853, "a"),
+        hello("a", resuming=True),
+    ]
+    one = Scripted(Drop(), when="ticket-expired")
+    assert in_steps(one, *events) == [False, False, False, True, False, True, False]

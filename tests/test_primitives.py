@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.flags
+import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 from pydantic import ValidationError
 from signalling import SECRET, over
@@ -119,7 +123,7 @@ def test_records_are_stripped_by_type_and_owner():
     of = world()
     net, one = met("strip-records", of=of, strip=["A"], owners=["{sensitive-name}"])
     net.ask(SECRET)
-    assert one.actions["replace"]
+    assert one.actions["alter"]
     net, one = met("strip-records", of=of, strip=["A"], owners=["*.{sensitive-name}"])
     assert net.ask(SECRET).answer
     assert not one.matches
@@ -130,13 +134,24 @@ def test_signatures_go_with_what_they_cover_or_stay(signatures, left):
     of = world()
     one = attacker(of, "strip-records", "target", strip=["A"], signatures=signatures)
     response = _answered(of)
-    assert bool(one.response(response).message.answer) is left
+    assert bool(dns.message.from_wire(one.response(response).payload).answer) is left
 
 
 def _answered(of):
     query = message.query(dns.name.from_text(SECRET), dns.rdatatype.A, id=1)
     (response,) = of.authoritative("target").respond(query, Transport.TCP)
     return Response(encode(response), Query(encode(query), Transport.TCP, "target"))
+
+
+def test_records_beside_unusual_ones_are_stripped_too():
+    query = message.query(dns.name.from_text(SECRET), dns.rdatatype.A, id=1)
+    response = dns.message.make_response(query)
+    for line in ("A 192.0.2.1", "SRV 0 0 853 example.org."):
+        response.answer.append(dns.rrset.from_text(SECRET, 60, "IN", *line.split(maxsplit=1)))
+    one = attacker(PLAIN, "strip-records", "target", strip=["A"])
+    asked = Query(encode(query), Transport.TCP, "target")
+    made = dns.message.from_wire(one.response(Response(encode(response), asked)).payload)
+    assert [rrset.rdtype.name for rrset in made.answer] == ["SRV"]
 
 
 def test_forged_records_take_the_place_of_true_ones():
@@ -197,6 +212,7 @@ DOH = Connect("tcp", 443, "target")
         ({"sni": ["{server:root}"]}, None, None, None, None),
         ({"alpn": ["dot"], "how": "drop"}, None, None, None, Drop()),
         ({"alpn": ["h2"]}, None, None, None, None),
+        ({"offers": "a-ticket"}, None, None, None, None),
         ({"larger_than": 299}, None, Reset(), None, Reset()),
         ({"larger_than": 1199}, None, Reset(), None, None),
         ({"smaller_than": 301}, None, None, None, Reset()),
@@ -206,6 +222,16 @@ def test_what_is_blocked(parameters, dot, quic, doh, hello):
     one = attacker(PLAIN, "block", "target", **parameters)
     assert [one.connect(event) for event in (DOT, QUIC, DOH)] == [dot, quic, doh]
     assert one.handshake(HELLO) == hello
+
+
+@pytest.mark.parametrize(
+    ("offers", "blocked"), [("anything", (1, 1, 1)), ("a-ticket", (0, 1, 1)), ("early-data", (0, 0, 1))]
+)
+def test_resumption_can_be_refused(offers, blocked):
+    one = attacker(PLAIN, "block", "target", offers=offers, how="alert")
+    resuming = replace(HELLO, resuming=True)
+    hellos = (HELLO, resuming, replace(resuming, early_data=True))
+    assert tuple(one.handshake(hello) is not None for hello in hellos) == tuple(map(bool, blocked))
 
 
 def test_tcp_to_port_53_can_be_blocked():
@@ -218,3 +244,12 @@ def test_tcp_to_port_53_can_be_blocked():
 def test_delays_are_in_seconds():
     one = attacker(PLAIN, "hinder", "target", how="delay", seconds=3)
     assert one.query(_answered(PLAIN).query) == Delay(3)
+
+
+@pytest.mark.parametrize("offers", ["anything", "a-ticket", "early-data"])
+def test_resumption_can_be_refused_over_quic(offers):
+    one = attacker(PLAIN, "block", "target", offers=offers, transports=["doq"])
+    for resuming, early_data in ((False, False), (True, False), (True, True)):
+        hello = replace(HELLO, protocol="udp", resuming=resuming, early_data=early_data)
+        meant = {"anything": False, "a-ticket": resuming, "early-data": early_data}[offers]
+        assert (one.handshake(hello) is not None) is meant

@@ -142,3 +142,22 @@ class ProberMachine(RuleBasedStateMachine):
 
 
 TestProberMachine = ProberMachine.TestCase
+
+
+def test_all_that_may_work_are_connected_even_if_one_is_known_to():
+    prober = Prober((DOT, DOQ))
+    for transport in (DOT, DOQ):
+        connect(prober, 0, transport=transport)
+    prober.responded(SERVER, DOT, 1)
+    for transport in (DOT, DOQ):
+        prober.closed(SERVER, transport)
+    assert prober.advise(SERVER, 2) == Advice(None, False, (DOT, DOQ))
+    prober.failed(SERVER, DOQ, 3)
+    assert prober.advise(SERVER, 4) == Advice(None, False, (DOT,))
+    assert prober.advise(SERVER, 3 + DAMPING) == Advice(None, False, (DOT, DOQ))
+
+
+def test_no_second_connection_beside_an_established_one():
+    prober = Prober((DOT, DOQ))
+    connect(prober, 0, transport=DOQ)
+    assert prober.advise(SERVER, 1) == Advice(DOQ, False, ())

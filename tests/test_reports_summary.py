@@ -8,9 +8,9 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.record import Verdict
+from testbed.record import Spent, Verdict
 from testbed.reports import summary
-from testbed.reports.summary import Status
+from testbed.reports.summary import Status, took
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,18 @@ def test_exposed_at_rest_is_told_from_what_the_attack_exposed():
 
 def test_the_command_survives_a_shell():
     assert summary.tshark("a b'c.pcapng", 7) == """tshark -r 'a b'"'"'c.pcapng' -Y 'frame.number == 7' -V"""
+
+
+@pytest.mark.parametrize(
+    ("spent", "text"),
+    [
+        (Spent(), "nothing"),
+        (Spent(injected=2, presence_s=90), "2 injected, there for 90 s"),
+        (Spent(altered=1, held=3), "1 altered, 3 connections held"),
+    ],
+)
+def test_what_an_attack_took(spent, text):
+    assert took(spent) == text
 
 
 def test_axes_that_end_alike_are_told_apart():

@@ -10,9 +10,10 @@ import dns.rdatatype
 import pytest
 from worlds import ALL_SIGNED, attacker, network, policy, world
 
-from testbed.attack.api import Attacker, Capability, Drop
+from testbed.attack.api import Attacker, Capability, Drop, Replace
 from testbed.core import message
 from testbed.core.transport import Transport
+from testbed.core.validation import Ede
 from testbed.run.cast import scene
 from testbed.world.epoch import DAY
 
@@ -473,9 +474,63 @@ class NoKeys(Attacker):
         return Drop() if query.message.question[0].rdtype == dns.rdatatype.DNSKEY else None
 
 
+class EmptyKeys(NoKeys):
+    """Takes the keys out of responses."""
+
+    def query(self, query):
+        return None
+
+    def response(self, response):
+        if response.message.question[0].rdtype != dns.rdatatype.DNSKEY:
+            return None
+        response.message.answer.clear()
+        return Replace(response.message)
+
+
+def test_servers_without_the_keys_that_they_should_have_are_bogus_and_not_unreachable():
+    of = world()
+    emptied = EmptyKeys(scene(of, "target-parent", random.Random(0)), EmptyKeys.Parameters())
+    net = network(of, policy("opportunistic"), attackers={"target-parent": [emptied]})
+    response = net.ask(SECRET)
+    assert response.rcode() == dns.rcode.SERVFAIL
+    assert message.ede(response)[0][0] == Ede.DNSKEY_MISSING
+
+
 def test_keys_that_cannot_be_had_are_no_reason_to_show_the_whole_name():
     of = world()
     withheld = NoKeys(scene(of, "target-parent", random.Random(0)), NoKeys.Parameters())
     net = network(of, policy("opportunistic"), attackers={"target-parent": [withheld]})
     assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
     assert SECRET not in {name for _, name in asked(net)}
+
+
+class WithoutTime(Attacker):
+    """Sets every TTL to zero; signatures hold, as they cover the original one."""
+
+    capability = Capability.ON_PATH
+    source = "RFC 1035 section 3.2.1"
+
+    def response(self, response):
+        for section in response.message.sections[1:]:
+            for rrset in section:
+                rrset.ttl = 0
+        return Replace(response.message)
+
+
+@pytest.mark.parametrize("signed", [(), ALL_SIGNED])
+def test_what_has_a_ttl_of_zero_serves_the_transaction_in_progress(signed):
+    of = world(signed=signed)
+    net = network(
+        of,
+        attackers={
+            role: [WithoutTime(scene(of, role, random.Random(0)), WithoutTime.Parameters())]
+            for role in EVERYWHERE
+        },
+    )
+    for _ in range(2):
+        before = len(net.sent)
+        response = net.ask(SECRET)
+        assert rdatas(response) == {"203.0.113.99"}
+        assert {rrset.ttl for rrset in response.answer} == {0}
+        assert len(net.sent) > before
+        net.advance(60)

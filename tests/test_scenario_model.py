@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scenario_files import GOOD, cell, changed
 
+from testbed.attack.timing import Timing
 from testbed.core.policy import POLICIES
 from testbed.core.transport import Transport
 from testbed.record import Counts, Outcome, Verdict
@@ -165,6 +166,20 @@ steps:
 def test_which_attackers_are_active_when(attack, steps, active):
     scenario = cell(f"{SHORT}attack: [{{attacker: tamper, on: root{attack}}}]\nsteps: {steps}\n").scenario
     assert [scenario.attackers_at(number) for number in range(len(scenario.steps))] == active
+
+
+@pytest.mark.parametrize(
+    ("attack", "timing"),
+    [
+        ("", Timing()),
+        (", during: {from: 1h}", Timing(start=3600)),
+        (", during: {until: 90s}, at_most: 2", Timing(end=90, at_most=2)),
+        (", when: first-contact, from_event: 3", Timing(when="first-contact", from_event=3)),
+    ],
+)
+def test_when_an_attacker_acts(attack, timing):
+    scenario = cell(f"{SHORT}attack: [{{attacker: tamper, on: root{attack}}}]\n").scenario
+    assert scenario.attack[0].timing == timing
 
 
 def test_scenarios_are_frozen():

@@ -6,6 +6,7 @@ import dns.name
 import pytest
 from packets import ACK, ICMP, PSH, Flow, TlsFlow, ip, make_query, make_response
 from phases import FORGED, NAME, Walk, control, facts, flags, judged
+from quic_flows import QuicFlow
 
 from testbed.evidence import Decision, LinkCapture, PhaseEvidence
 from testbed.record import Verdict
@@ -190,11 +191,10 @@ def test_quic_cannot_be_read():
     """An Initial alone is a mere attempt; what follows may hold queries."""
     walk = Walk()
     walk.resolve()
-    initial = b"\xc3\0\0\0\1" + bytes(1195)
-    walk.tape.datagram("target", initial, "far", 4000, at=853)
+    flow = QuicFlow(walk.tape, "target")
+    flow.hello()
     assert reason(walk.evidence("x@target")) == ""
-    walk.tape.datagram("target", initial, "resolver", 4000, at=853)
-    walk.tape.datagram("target", b"\x43" + bytes(90), "far", 4000, at=853)
+    flow.pass_on("far", b"\x43" + bytes(90))
     assert reason(walk.evidence("x@target")).startswith("link target: a QUIC connection cannot be read")
 
 

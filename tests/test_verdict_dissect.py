@@ -4,8 +4,11 @@ import random
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from aioquic.tls import CipherSuite
+from http_flows import H2Flow, H3Flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packets import (
@@ -24,6 +27,7 @@ from packets import (
     udp,
 )
 from phases import ADDRESS, NAME, REFERRAL, SIGNATURE, TLS12, Walk, control, facts, sound, terminated
+from quic_flows import QuicFlow
 
 from testbed.evidence import Frame, LinkCapture, TlsSecret
 from testbed.verdict.dissect import dissect
@@ -98,32 +102,88 @@ def icmp(tape: Tape) -> None:
     tape.send(link, ip(theirs, ours, ICMP, bytes((3, 3)) + bytes(6) + query), "resolver")
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
-@pytest.mark.parametrize("traffic", [plain, segmented, pipelined, disordered, fragmented, dot, dot12, icmp])
+def doq(tape: Tape) -> None:
+    for options in ({}, {"cipher_suites": [CipherSuite.CHACHA20_POLY1305_SHA256]}):
+        flow = QuicFlow(tape, "target", **options).shake()
+        flow.message("far", QUERY)
+        flow.message("resolver", ANSWER)
+        flow.message("far", make_query("a.example.org."))
+
+
+def doh2(tape: Tape) -> None:
+    flow = H2Flow(tape, "target").shake()
+    flow.message("far", QUERY)
+    flow.message("resolver", ANSWER)
+    flow.message("far", make_query("a.example.org."))
+
+
+def hellos(tape: Tape) -> None:
+    """Server names, one of them in a ClientHello that fills two datagrams, one said again after a Retry."""
+    TlsFlow(tape, "target", sni="a.example.org").shake()
+    H2Flow(tape, "target", sni="b.example.org").shake()
+    H3Flow(tape, "target", sni="c.example.org").shake()
+    QuicFlow(tape, "target", sni="d.example.org", retry=True).shake()
+    long = ["doq", *("x" * 200 + str(number) for number in range(5))]
+    QuicFlow(tape, "target", sni="e.example.org", alpn_protocols=long).shake()
+    QuicFlow(tape, "target", sni="f.example.org", holders=()).shake()
+
+
+def tshark(tape: Tape, folder: Path, what: str, *fields: str) -> list[list[str]]:
+    """What tshark finds at the resolver's side of the target's link."""
+    frames = [frame for frame in tape.frames["target"] if frame.side == "resolver"]
+    capture, keys = folder / "target.pcap", folder / "keys.txt"
+    capture.write_bytes(pcap(frames))
+    keys.write_text("".join(f"{secret.line}\n" for secret in tape.secrets))
+    command = ["tshark", "-n", "-r", capture, "-Y", what, "-T", "fields", "-E", "aggregator=|"]
+    command += ["-o", f"tls.keylog_file:{keys}", "-o", "tcp.reassemble_out_of_order:TRUE"]
+    command += ["-d", "udp.port==853,quic", *(f"-e{field}" for field in ("frame.number", *fields))]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [line.split("\t") for line in output.splitlines()]
+
+
+def numbers(tape: Tape) -> dict[int, int]:
+    """How frames are numbered when those at the resolver's side are alone."""
+    frames = [frame for frame in tape.frames["target"] if frame.side == "resolver"]
+    return {frame.number: index for index, frame in enumerate(frames, 1)}
+
+
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+
+
+@needs_tshark
+@pytest.mark.parametrize(
+    "traffic", [plain, segmented, pipelined, disordered, fragmented, dot, dot12, icmp, doq, doh2]
+)
 def test_tshark_sees_the_same_names_in_the_same_packets(traffic, tmp_path):
     tape = Tape()
     traffic(tape)
-    frames = [frame for frame in tape.frames["target"] if frame.side == "resolver"]
-    capture, keys = tmp_path / "target.pcap", tmp_path / "keys.txt"
-    capture.write_bytes(pcap(frames))
-    keys.write_text("".join(f"{secret.line}\n" for secret in tape.secrets))
-    command = ["tshark", "-n", "-r", capture, "-Y", "dns", "-T", "fields", "-E", "aggregator=|"]
-    command += ["-o", f"tls.keylog_file:{keys}", "-o", "tcp.reassemble_out_of_order:TRUE"]
-    command += ["-e", "frame.number", "-e", "dns.qry.name"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    expected = []
-    for line in output.splitlines():
-        number, _, names = line.partition("\t")
-        expected += [
-            (int(number), name.lower().rstrip(".")) for name in names.replace("<Root>", ".").split("|")
-        ]
-    numbers = {frame.number: index for index, frame in enumerate(frames, 1)}
+    expected = [
+        (int(number), name.lower().rstrip("."))
+        for number, names in tshark(tape, tmp_path, "dns", "dns.qry.name")
+        for name in names.replace("<Root>", ".").split("|")
+    ]
+    new = numbers(tape)
     got = [
-        (numbers[message.frame.number], name_text(message.dns.questions[0][0]).rstrip("."))
+        (new[message.frame.number], name_text(message.dns.questions[0][0]).rstrip("."))
         for message in dissect(tape.evidence()).resolver["target"].messages
     ]
     assert got
     assert sorted(got) == sorted(expected)
+
+
+@needs_tshark
+def test_tshark_sees_the_same_server_names_in_the_same_packets(tmp_path):
+    tape = Tape()
+    hellos(tape)
+    field = "tls.handshake.extensions_server_name"
+    seen: dict[str, int] = {}
+    for number, name in tshark(tape, tmp_path, field, field):
+        seen.setdefault(name, int(number))
+    new = numbers(tape)
+    signs = dissect(tape.evidence()).resolver["target"].signs
+    got = {sign.session.hello.sni: new[sign.frame.number] for sign in signs if sign.kind == "hello"}
+    assert sorted(got) == [f"{letter}.example.org" for letter in "abcdef"]
+    assert got == seen
 
 
 def test_undecodable_packets_are_kept():

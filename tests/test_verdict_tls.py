@@ -141,10 +141,10 @@ def test_alert_in_clear_and_reset():
     ]
 
 
-def test_http_in_tls_is_not_passed_over():
+def test_what_is_no_dns_is_not_passed_over():
     tape = Tape()
-    flow = TlsFlow(tape, "target", at=443, alpn=b"h2").shake()
-    flow.ends["far"].sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    flow = TlsFlow(tape, "target", at=443, alpn=b"http/1.1").shake()
+    flow.ends["far"].sendall(b"GET /dns-query?dns=AAAA HTTP/1.1\r\n\r\n")
     frame = flow.flush("far")
     side = view(tape)
     assert [sign.transport for sign in side.signs] == ["doh", "doh"]
@@ -187,3 +187,17 @@ def test_key_updates_and_early_data():
             body = AESGCM(key).encrypt(nonce, text + b"\x17\0\0\0", header)
             assert opener.open(header, body) == (23, text)
     assert opener.open(b"\x17\x03\x03\0\x20", bytes(32)) is None
+
+
+def test_the_secret_of_early_data_may_be_held_by_others():
+    random = bytes(32)
+    log = KeyLog(
+        TlsSecret(f"{label} {random.hex()} {bytes(32).hex()}", holder)
+        for label, holder in (
+            ("CLIENT_EARLY_TRAFFIC_SECRET", "resolver"),
+            ("CLIENT_TRAFFIC_SECRET_0", "resolver"),
+            ("CLIENT_TRAFFIC_SECRET_0", "attacker"),
+        )
+    )
+    assert log.holders(random) == {"resolver", "attacker"}
+    assert log.early_holders(random) == {"resolver"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from testbed import signals, topology
@@ -12,7 +12,7 @@ from testbed.attack.api import Attacker, Scene
 from testbed.core.policy import POLICIES, Policy
 from testbed.core.resolver.state import Configuration
 from testbed.memory import MemoryNetwork
-from testbed.run.cast import scene
+from testbed.run.cast import ENCRYPTED, scene
 from testbed.scenario.world import World as Described
 from testbed.world.build import World, build
 
@@ -42,12 +42,13 @@ def configuration(of: World, chosen: Policy, looks_for: Iterable[str]) -> Config
         trust_anchor=of.trust_anchor if chosen.dnssec else None,
         authorities=(of.authority.certificate,),
         signals=tuple(signals.load(name) for name in looks_for),
+        transports=ENCRYPTED,
         root_sources=of.root_sources(),
     )
 
 
-def scene_of(of: World, link: str) -> Scene:
-    return scene(of, link, random.Random(0))
+def scene_of(of: World, link: str, obtained: Set[str] = frozenset()) -> Scene:
+    return scene(of, link, random.Random(0), obtained)
 
 
 def attacker(of: World, name: str, link: str, **parameters: Any) -> Attacker:

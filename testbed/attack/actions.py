@@ -1,4 +1,4 @@
-"""What a hook can answer with, and what an attacker's own host can be told to do."""
+"""What a hook can answer with."""
 
 from __future__ import annotations
 
@@ -52,10 +52,18 @@ class Alert:
 
 
 CertificateKind = Literal[
-    "own-name", "self-signed", "expired", "mis-issued", "wrong-usage", "unknown-authority", "stolen"
+    "own-name",
+    "self-signed",
+    "expired",
+    "mis-issued",
+    "obtained",
+    "wrong-usage",
+    "unknown-authority",
+    "stolen",
 ]
 """own-name: valid, for the attacker's name; self-signed: for the victim's name; expired: once valid for
 the victim's name; mis-issued: valid for the victim's name, from a CA that the resolver trusts;
+obtained: such a one if that CA has issued it in the run, and otherwise the session is left alone;
 wrong-usage: the same, but for clients only (RFC 5280 section 4.2.1.12); unknown-authority: for the
 victim's name, from a CA that nobody knows; stolen: the victim's own, and its key."""
 
@@ -76,7 +84,7 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Send these octets on instead of a datagram's."""
+    """Send these octets on instead: for datagrams, and for messages that need not be parsed."""
 
     payload: bytes
 
@@ -88,7 +96,7 @@ class Answer:
     payload: bytes
 
 
-MessageAction = Drop | Reset | Reply | Replace | Delay | None
+MessageAction = Drop | Reset | Reply | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
@@ -99,12 +107,3 @@ Action = (
     Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
 )
 """Any of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Keep this many TCP connections open from the attacker's host to the server of a role."""
-
-    role: str
-    port: int
-    connections: int

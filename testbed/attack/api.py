@@ -26,7 +26,6 @@ from testbed.attack.actions import (
     Drop,
     EstablishedAction,
     HandshakeAction,
-    Hold,
     Impersonate,
     MessageAction,
     Replace,
@@ -40,6 +39,7 @@ from testbed.attack.events import Connect, Datagram, Established, Handshake, Que
 from testbed.attack.resources import Capability, Resources
 from testbed.attack.scene import Scene
 from testbed.attack.timing import Timing
+from testbed.core.acme import Challenge
 from testbed.core.zone import Zone
 
 __all__ = [
@@ -61,7 +61,6 @@ __all__ = [
     "EstablishedAction",
     "Handshake",
     "HandshakeAction",
-    "Hold",
     "Impersonate",
     "MessageAction",
     "Parameters",
@@ -167,12 +166,11 @@ class Attacker:
         """The servers' ports for which connections, handshakes, sessions and datagrams are shown to it."""
         return TLS_PORTS
 
+    def challenged(self, challenge: Challenge) -> None:
+        """The CA tells whoever ordered a certificate what it will look for, by another way than links."""
+
     def serves(self) -> Iterable[Zone]:
         """Zones that the attacker's own server serves beside its own one."""
-        return ()
-
-    def holds(self) -> Iterable[Hold]:
-        """Connections that the attacker's own host keeps open while it is switched on."""
         return ()
 
     # -- what it is --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Literal
 
 from testbed.attack.actions import (
@@ -13,6 +14,7 @@ from testbed.attack.actions import (
     Drop,
     EstablishedAction,
     HandshakeAction,
+    Impersonate,
     Replace,
     Reply,
     Reset,
@@ -79,7 +81,7 @@ class Chain:
         for post in self._on():
             if handshake.port not in post.attacker.ports:
                 continue
-            action = post.show(post.attacker.handshake, handshake, handshake.server)
+            action = post.show(partial(_handshake, post.attacker), handshake, handshake.server)
             if action is not None:
                 return action
         return None
@@ -126,6 +128,8 @@ class Chain:
                     return Return(encode(message)), Query(wire, query.transport, query.server)
                 case Replace(message):
                     wire = encode(message)
+                case Alter(wire):
+                    pass
                 case Delay(seconds):
                     delay += seconds
         return Forward(wire, delay), Query(wire, query.transport, query.server)
@@ -139,6 +143,8 @@ class Chain:
                     return action
                 case Reply(message) | Replace(message):
                     wire = encode(message)
+                case Alter(wire):
+                    pass
                 case Delay(seconds):
                     delay += seconds
         return Forward(wire, delay)
@@ -155,3 +161,11 @@ class Chain:
                 case Delay(seconds):
                     delay += seconds
         return tuple(Forward(wire, delay) for wire in wires)
+
+
+def _handshake(attacker: Attacker, handshake: Handshake) -> HandshakeAction:
+    """What an attacker does to a ClientHello: nobody presents a certificate that was never issued."""
+    action = attacker.handshake(handshake)
+    if isinstance(action, Impersonate) and action.certificate == "obtained":
+        return action if handshake.server in attacker.scene.obtained else None
+    return action

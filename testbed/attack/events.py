@@ -117,8 +117,9 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A TLS ClientHello, before anything was answered. ``size`` is that of the message, in octets.
+    """A TLS ClientHello, over TCP or in the first datagram of QUIC, before anything was answered.
 
+    ``size`` is that of the message, in octets.
     ``versions`` are those that are offered; ``resuming`` says that it comes with a ticket of an earlier
     session, ``early_data`` that data follow before the server has said anything (RFC 8446 section 2.3).
     """
@@ -131,6 +132,7 @@ class Handshake:
     versions: tuple[int, ...] = ()
     resuming: bool = False
     early_data: bool = False
+    protocol: Literal["tcp", "udp"] = "tcp"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,10 @@ class Capability(enum.StrEnum):
 class Resources:
     """What an attacker has spent.
 
-    ``injected`` counts what it made up and sent: resets, ICMP errors, alerts, answers in a server's name,
-    attempts to connect. ``altered`` counts messages and datagrams that it changed on their way, ``held``
-    the connections that it kept open or sat in the middle of. ``presence`` is in seconds of the world's
-    time in which it was there and had not yet had enough. What is only swallowed costs nothing of these.
+    ``injected`` counts what it made up and sent: resets, ICMP errors, alerts, answers in a server's name.
+    ``altered`` counts messages and datagrams that it changed on their way, ``held`` the connections that it
+    sat in the middle of. ``presence`` is in seconds of the world's time in which it was there and had not yet
+    had enough. What is only swallowed costs nothing of these.
     """
 
     injected: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 import dns.name
@@ -41,6 +41,8 @@ class Scene:
     rng: random.Random
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     """Zones as they once were, signed and genuine; whoever kept a copy has it."""
+    obtained: Set[str] = frozenset()
+    """Roles for whose servers' names the CA has issued a certificate to the attacker so far."""
 
     def own_address(self, rdtype: dns.rdatatype.RdataType) -> str | None:
         """The address of the attacker's server in records of a type; None for types without addresses."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import dns.exception
 
+from testbed.attack.events import Handshake, Query, Response, Transfer
 from testbed.core.transport import TransportError
 
 if TYPE_CHECKING:
@@ -22,21 +23,30 @@ Clock = Callable[[], float]
 """Seconds of the world's time since a phase began."""
 
 
+When = Literal["always", "first-contact", "cache-lapsed", "ticket-expired"]
+"""What an attacker waits for.
+
+first-contact: it leaves servers alone that it has met in an earlier step. cache-lapsed: it lets pass what is
+asked for the first time, and acts when the same is asked again in a later step; where no question can be
+read, when the same server is met again. ticket-expired: it acts on servers that it has met in an earlier step
+once a ClientHello to them resumes nothing, until one does again.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When an attacker acts. What is common to all of them, so that none needs to keep count itself.
 
     ``start`` and ``end`` are seconds since the beginning. ``from_event`` is the number, from 1, of the event
     that it is the first to act on: it would have acted on those before, and lets them pass. After
-    ``at_most`` actions it has had enough. With ``first_contact`` it leaves servers alone that it has met in
-    an earlier step.
+    ``at_most`` actions it has had enough.
     """
 
     start: float = 0.0
     end: float = math.inf
     from_event: int = 1
     at_most: int | None = None
-    first_contact: bool = False
+    when: When = "always"
 
 
 class Post:
@@ -50,7 +60,8 @@ class Post:
         self._since: float | None = None
         self._found = 0
         self._acted = 0
-        self._met: dict[str, int] = {}
+        self._met: dict[Hashable, int] = {}
+        self._expired: set[str] = set()
 
     @property
     def on(self) -> bool:
@@ -74,7 +85,7 @@ class Post:
 
         What cannot be parsed is none of its business, and passes.
         """
-        if not self._present(server):
+        if not self._present(event, server):
             return None
         self.attacker.step = self._step
         try:
@@ -90,11 +101,32 @@ class Post:
     def _exhausted(self) -> bool:
         return self._timing.at_most is not None and self._acted >= self._timing.at_most
 
-    def _present(self, server: str) -> bool:
+    def _present(self, event: object, server: str) -> bool:
         timing = self._timing
         if self._since is None or self._exhausted or not timing.start <= self._clock() < timing.end:
             return False
-        return not timing.first_contact or self._met.setdefault(server, self._step) == self._step
+        match timing.when:
+            case "first-contact":
+                return not self._met_before(server)
+            case "cache-lapsed":
+                return self._met_before(_about(event, server))
+            case "ticket-expired":
+                return self._ticket_expired(event, server)
+        return True
+
+    def _met_before(self, what: Hashable) -> bool:
+        """Whether something was met in an earlier step; from now on it was."""
+        return self._met.setdefault(what, self._step) < self._step
+
+    def _ticket_expired(self, event: object, server: str) -> bool:
+        """Whether the last ClientHello to a server resumed nothing although there was one before."""
+        if isinstance(event, Handshake):
+            again = self._met_before(server)
+            if again and not event.resuming:
+                self._expired.add(server)
+            else:
+                self._expired.discard(server)
+        return server in self._expired
 
     def _may_act(self) -> bool:
         self._found += 1
@@ -111,3 +143,17 @@ class Post:
         timing = self._timing
         seconds = min(self._clock(), timing.end) - max(since, timing.start)
         self.attacker.spent.presence += max(0.0, seconds)
+
+
+def _about(event: object, server: str) -> Hashable:
+    """What an event is about, as far as a cache is concerned: the question, or else the server."""
+    query = event if isinstance(event, Query) else None
+    if isinstance(event, Response | Transfer):
+        query = event.query
+    if query is None:
+        return server
+    try:
+        asked = query.question
+    except dns.exception.DNSException:
+        return server
+    return (server, asked.name, asked.rdtype) if asked is not None else server

@@ -120,6 +120,14 @@ def add_ede(message: dns.message.Message, code: int, text: str = "") -> None:
     add_option(message, dns.edns.EDEOption(dns.edns.EDECode.make(code), text or None))
 
 
+def report_channel(message: dns.message.Message) -> dns.name.Name | None:
+    """The agent that wants reports of failures (RFC 9567 section 5); None without one, or an empty one."""
+    for option in message.options:
+        if isinstance(option, dns.edns.ReportChannelOption) and option.agent_domain != dns.name.root:
+            return option.agent_domain
+    return None
+
+
 def has_keepalive(message: dns.message.Message) -> bool:
     """Whether an edns-tcp-keepalive option is present (RFC 7828 section 3.1)."""
     return any(option.otype == KEEPALIVE for option in message.options)

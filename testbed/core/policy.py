@@ -52,7 +52,12 @@ ignore: nothing. verify: a copy whose digest is wrong is not used, one without d
 prove that there should be one. require: the digest must be there, be right and be signed."""
 
 Resumption = Literal["off", "tickets", "early-data"]
-"""Whether sessions are resumed (RFC 8446 section 2.2), and whether with early data (section 2.3)."""
+"""Whether sessions are resumed (RFC 8446 section 2.2). early-data: queries over DoQ leave in the first flight
+(RFC 9250 section 4.5); over DoT and DoH it is the same as tickets."""
+
+Probed = Literal["dot", "doq"]
+"""Transports that are tried unasked. RFC 9539 asks resolvers for one of them at least; DoH needs a path that
+nobody tells them."""
 
 Minimisation = Literal["off", "relaxed", "strict"]
 """QNAME minimisation (RFC 9156): relaxed falls back to the full name after an error, strict never does."""
@@ -89,6 +94,11 @@ class Policy(BaseModel):
     minimisation: Minimisation = Field("relaxed", description="QNAME minimisation (RFC 9156).")
     revalidation: Revalidation = Field("off", description="Whether zones are asked for their NS RRset.")
     resumption: Resumption = Field("off", description="Whether sessions are resumed.")
+    probing: tuple[Probed, ...] = Field(
+        ("dot",),
+        min_length=1,
+        description="Transports that are tried unasked, side by side, the preferred one first (RFC 9539).",
+    )
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."

@@ -8,10 +8,12 @@ State is kept by server address and encrypted transport (section 4.3). For one o
 What follows for a query at time t (section 4.6.2, 4.6.3):
 
     some session established ............................... send it there, and not over Do53
-    status success, last response less than persistence ago . connect, and do not use Do53
-    otherwise .............................................. use Do53, and, where the status is null or
-                                                             success, or a failure is older than damping,
-                                                             connect beside it
+    some status success, and a response over it less than
+    persistence ago ........................................ do not use Do53
+    otherwise .............................................. use Do53
+    no session established ................................. connect, also beside Do53, over each transport
+                                                             whose status is null or success, or whose
+                                                             failure is older than damping
 """
 
 from __future__ import annotations
@@ -97,11 +99,13 @@ class Prober:
         for transport, record in records:
             if record.link is Link.ESTABLISHED:
                 return Advice(session=transport, do53=False, connect=())
-        recent = [transport for transport, record in records if self._recent(record, now)]
-        if recent:
-            return Advice(session=None, do53=False, connect=tuple(recent))
-        connect = tuple(transport for transport, record in records if self._may_connect(record, now))
-        return Advice(session=None, do53=True, connect=connect)
+        recent = {transport for transport, record in records if self._recent(record, now)}
+        connect = tuple(
+            transport
+            for transport, record in records
+            if transport in recent or self._may_connect(record, now)
+        )
+        return Advice(session=None, do53=not recent, connect=connect)
 
     def _recent(self, record: Record, now: float) -> bool:
         return (

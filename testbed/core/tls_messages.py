@@ -149,6 +149,18 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         message += fragment
 
 
+def parse_hello_message(data: bytes) -> ClientHello | None:
+    """The ClientHello at the start of handshake octets that are in no records; None when some are missing.
+
+    That is how QUIC carries them (RFC 9001 section 4.1.3). Raises TlsFormatError.
+    """
+    _check_start(bytearray(data[:_HANDSHAKE_HEADER]))
+    size = _HANDSHAKE_HEADER + int.from_bytes(data[1:_HANDSHAKE_HEADER])
+    if len(data) < max(size, _HANDSHAKE_HEADER):
+        return None
+    return _parse(data[:size])
+
+
 def _check_start(message: bytearray) -> None:
     if message and message[0] != _CLIENT_HELLO:
         raise TlsFormatError(f"handshake message of type {message[0]} where a ClientHello belongs")

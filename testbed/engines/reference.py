@@ -11,12 +11,14 @@ from typing import Any
 import dns.exception
 import dns.message
 
+from testbed import transports
 from testbed.core import message
 from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.transports import Host, Listener, dot, tcp, udp
+from testbed.engines.tickets import Server, Tickets
+from testbed.transports import Host, Listener, tcp, udp
 from testbed.transports import Session as WireSession
 from testbed.transports.tls import Secrets
 
@@ -54,6 +56,8 @@ class ReferenceResolver:
         self._past: list[TraceEvent] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sessions: dict[Session, WireSession] = {}
+        self._resumable: dict[Session, Server] = {}
+        self._tickets = Tickets(clock)
         self._numbers = 0
         self._listeners: list[Listener] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -97,6 +101,7 @@ class ReferenceResolver:
     async def restart(self) -> None:
         """Forget everything, as a process does that is started anew with nothing kept on disk."""
         self._abandon()
+        self._tickets.forget()
         self._past += self._core.trace
         self._core = Resolver(self._configuration, self._clock, self._rng)
 
@@ -110,6 +115,7 @@ class ReferenceResolver:
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
+        self._resumable.clear()
         self._set_alarm(None)
 
     # -- clients -----------------------------------------------------------------------------------
@@ -136,6 +142,14 @@ class ReferenceResolver:
             limit = min(response.request_payload or SMALLEST_PAYLOAD, CLIENT_PAYLOAD)
         if not answer.done():
             answer.set_result([message.encode(response, limit)])
+
+    async def resolve(self, query: dns.message.Message) -> dns.message.Message:
+        """The answer to a query of the host's own, for which the resolver need not be started."""
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._core.ask(query, (answer, Transport.TCP))
+        self._pump()
+        (wire,) = await answer
+        return dns.message.from_wire(wire)
 
     # -- the core's requests -----------------------------------------------------------------------
 
@@ -197,7 +211,10 @@ class ReferenceResolver:
                 return await self._dial(request)
             case Transmit():
                 session = self._held(request.session)
-                return await session.exchange(request.wire, request.timeout)
+                octets = await session.exchange(request.wire, request.timeout)
+                if request.session in self._resumable:
+                    self._tickets.keep(self._resumable[request.session], session)
+                return octets
             case Transfer():
                 session = self._held(request.session)
                 await session.transfer(request.wire, request.timeout, request.incoming.take)
@@ -239,16 +256,19 @@ class ReferenceResolver:
         local = self._local(request.server)
         remote = (request.server, request.port)
         wire: WireSession
+        given = self._tickets.take(_server(request)) if request.resume else None
         if request.transport is Transport.TCP:
             wire = await tcp.connect(self._host, local, remote, timeout=request.timeout)
         else:
-            wire = await dot.connect(
+            wire = await transports.load(request.transport).connect(
                 self._host,
                 local,
                 remote,
                 sni=request.sni,
                 timeout=request.timeout,
                 secrets=self._secrets,
+                ticket=given,
+                **({"early": request.early_data} if request.transport is Transport.DOQ else {}),
             )
         self._numbers += 1
         info = wire.handshake
@@ -258,14 +278,23 @@ class ReferenceResolver:
             request.port,
             request.transport,
             wire.chain,
-            resumed=info.resumed if info is not None else False,
+            # With 0-RTT the handshake is still under way.
+            resumed=info.resumed if info is not None else given is not None,
             alpn=info.alpn if info is not None else None,
         )
         self._sessions[session] = wire
+        if request.resume:
+            self._resumable[session] = _server(request)
         wire.closed.add_done_callback(lambda ended: self._closed(session, ended))
         return session
 
     def _closed(self, session: Session, ended: asyncio.Future[TransportError | None]) -> None:
+        self._resumable.pop(session, None)
         if self._sessions.pop(session, None) is not None and not ended.cancelled():
             self._core.session_closed(session, ended.result())
             self._pump()
+
+
+def _server(request: Dial) -> Server:
+    """Whom a session is with, as far as tickets go."""
+    return (request.server, request.port, request.transport, request.sni)

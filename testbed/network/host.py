@@ -90,7 +90,8 @@ class Host:
 class Hop(Host):
     """The router in the middle of a link, where attackers sit and packets are captured.
 
-    ``resolver_side`` leads to the resolver, ``far_sides`` to the hosts at the far end.
+    ``resolver_side`` leads to the resolver, or to the CA on its link, ``far_sides`` to the hosts at the far
+    end.
     """
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from testbed.topology import BOTH, CLIENT, RESOLVER, Topology, within
+from testbed.topology import BOTH, CA, CLIENT, RESOLVER, Topology, within
 
 TPROXY_MARK = 1
 """A hop delivers packets with this mark to its own sockets instead of forwarding them."""
@@ -76,44 +76,59 @@ def hop_name(link: str) -> str:
 
 
 def lay_out(topology: Topology) -> dict[str, Plan]:
-    """The hosts of a topology by name: the resolver, then each link's hop and the hosts at its far end."""
+    """The hosts of a topology by name: the resolver, then each link's hop and the hosts at its far end.
+
+    The link of a CA has the CA in the resolver's place, and all servers at its far end.
+    """
     resolver = Plan(RESOLVER, topology.resolver_addresses)
     plans = {RESOLVER: resolver}
     for number, link in enumerate(topology.links, start=1):
         hop = Plan(hop_name(link), (f"203.0.113.{number}", f"2001:db8:113::{number:x}"), router=True)
         plans[hop.name] = hop
+        near = resolver
         far: list[tuple[Plan, tuple[int, ...]]]
-        if link == CLIENT:
+        if link == CA:
+            assert topology.ca_addresses is not None
+            near = plans[CA] = Plan(CA, topology.ca_addresses)
+            far = [(plans[server.role], server.families) for server in topology.servers]
+        elif link == CLIENT:
             far = [(Plan(CLIENT, topology.client_addresses), BOTH)]
         else:
             servers = topology.on_link(link)
             far = [(Plan(server.role, (server.ipv4, server.ipv6)), server.families) for server in servers]
         reached = tuple(address for plan, families in far for address in within(plan.addresses, families))
         spoken = {family for _, families in far for family in families}
-        _join(resolver, hop, number, 0, reached, tuple(within(resolver.addresses, spoken)))
+        _join(near, hop, number, 0, reached, tuple(within(near.addresses, spoken)), link)
         for position, (plan, families) in enumerate(far, start=1):
             plans[plan.name] = plan
-            through, back = (tuple(within(end.addresses, families)) for end in (resolver, plan))
-            _join(plan, hop, number, position, through, back)
+            through, back = (tuple(within(end.addresses, families)) for end in (near, plan))
+            _join(plan, hop, number, position, through, back, near.name)
     return plans
 
 
 def _join(
-    host: Plan, hop: Plan, link: int, position: int, through: tuple[str, ...], back: tuple[str, ...]
+    host: Plan,
+    hop: Plan,
+    link: int,
+    position: int,
+    through: tuple[str, ...],
+    back: tuple[str, ...],
+    leads_to: str,
 ) -> None:
-    """Plan a veth pair. ``through`` is what the host reaches by it, ``back`` what the hop does."""
+    """Plan a veth pair. ``through`` is what the host reaches by it, ``back`` what the hop does.
+
+    ``leads_to`` is what the host's end is called after.
+    """
     host_mac, hop_mac = (f"02:00:00:{link:02x}:{position:02x}:{side:02x}" for side in (1, 2))
-    host_end = _interface_name(hop, host, link)
-    hop_end = _interface_name(host, hop, position)
+    host_end = _interface_name(leads_to, host, link)
+    hop_end = _interface_name(host.name, hop, position)
     host.ends.append(End(host_end, host_mac, hop.name, hop_end, hop_mac, through))
     hop.ends.append(End(hop_end, hop_mac, host.name, host_end, host_mac, back))
 
 
-def _interface_name(towards: Plan, on: Plan, number: int) -> str:
-    """An interface bears the name of what it leads to; on the resolver, that of the link."""
-    name = towards.name.removeprefix("hop-") if on.name == RESOLVER else towards.name
-    if towards.router and on.name != RESOLVER:
-        name = RESOLVER
+def _interface_name(leads_to: str, on: Plan, number: int) -> str:
+    """An interface bears the name of what it leads to; on the resolver and on a CA, that of the link."""
+    name = leads_to
     taken = {end.name for end in on.ends}
     if len(name) > NAME_LENGTH or name in taken:
         name = f"{name[: NAME_LENGTH - 4]}-{number:03d}"

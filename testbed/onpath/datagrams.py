@@ -12,14 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-from testbed.attack.actions import Drop, Reset, Unreachable
-from testbed.attack.chain import Chain
-from testbed.attack.events import Connect, Datagram
+from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.events import Connect, Datagram, Handshake
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
+from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
+from testbed.onpath.quic import QuicFlow, client_hello
 from testbed.onpath.sockets import datagram_listener, in_the_name_of, original_destination
-from testbed.transports import Address, Host
+from testbed.onpath.surroundings import Surroundings
+from testbed.transports import Address
 
 DNS_PORT = 53
 FLOWS = 512
@@ -35,17 +37,14 @@ Refuse = Callable[[bytes, Address, Address, bool], None]
 class DatagramRelay:
     """Takes datagrams from the resolver, and relays both ways in the two ends' names."""
 
-    def __init__(
-        self, host: Host, port: int, chain: Chain, role_at: Callable[[str], str], refuse: Refuse
-    ) -> None:
-        self._host = host
-        self._chain = chain
-        self._role_at = role_at
+    def __init__(self, surroundings: Surroundings, port: int, refuse: Refuse) -> None:
+        self._surroundings = surroundings
         self._refuse = refuse
         self._flows: OrderedDict[tuple[Address, Address], _Flow] = OrderedDict()
         self._loop = asyncio.get_running_loop()
         self._listeners = [
-            datagram_listener(host, version, port) for version in (socket.AF_INET, socket.AF_INET6)
+            datagram_listener(surroundings.host, version, port)
+            for version in (socket.AF_INET, socket.AF_INET6)
         ]
         for listener in self._listeners:
             self._loop.add_reader(listener, self._receive, listener)
@@ -72,8 +71,7 @@ class DatagramRelay:
     def _open(self, resolver: Address, server: Address) -> _Flow:
         if len(self._flows) >= FLOWS:
             self._flows.popitem(last=False)[1].close()
-        role = self._role_at(server[0])
-        flow = _Flow(self._host, resolver, server, self._chain, role, self._refuse)
+        flow = _Flow(self._surroundings, resolver, server, self._refuse)
         self._flows[(resolver, server)] = flow
         return flow
 
@@ -82,21 +80,19 @@ class _Flow:
     """The datagrams between one port of the resolver and one of a server."""
 
     def __init__(
-        self,
-        host: Host,
-        resolver: Address,
-        server: Address,
-        chain: Chain,
-        role: str,
-        refuse: Refuse,
+        self, surroundings: Surroundings, resolver: Address, server: Address, refuse: Refuse
     ) -> None:
+        self._surroundings = surroundings
         self._resolver, self._server = resolver, server
-        self._chain, self._role, self._refuse = chain, role, refuse
+        self._chain, self._refuse = surroundings.chain, refuse
+        self._role = surroundings.role_at(server[0])
         self._loop = asyncio.get_running_loop()
-        self._down = in_the_name_of(host, socket.SOCK_DGRAM, server, resolver)
-        self._up = in_the_name_of(host, socket.SOCK_DGRAM, resolver, server)
-        self._pending = Pending(chain, Transport.UDP, role) if server[1] == DNS_PORT else None
-        self._admitted = server[1] not in chain.ports("connect")
+        self._down = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, server, resolver)
+        self._up = in_the_name_of(surroundings.host, socket.SOCK_DGRAM, resolver, server)
+        self._pending = Pending(self._chain, Transport.UDP, self._role) if server[1] == DNS_PORT else None
+        self._opened = False
+        self._held: list[bytes] | None = None
+        self._terminated: QuicFlow | None = None
         self._seen = {"server": 0, "resolver": 0}
         self._blocked: Drop | Reset | Unreachable | None = None
         self._loop.add_reader(self._down, self._read, self._down, self.from_resolver)
@@ -104,6 +100,8 @@ class _Flow:
 
     def close(self) -> None:
         """Let go of both sides."""
+        if self._terminated is not None:
+            self._terminated.abort()
         for sock in (self._down, self._up):
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock)
@@ -120,10 +118,15 @@ class _Flow:
 
     def from_resolver(self, data: bytes) -> None:
         """A datagram on its way to the server."""
-        if not self._admitted:
-            self._admitted = True
-            event = Connect("udp", self._server[1], self._role, len(data))
-            self._blocked = self._chain.connect(event)
+        if not self._opened:
+            self._opened = True
+            self._open(data)
+        if self._held is not None:
+            self._held.append(data)
+            return
+        if self._terminated is not None:
+            self._terminated.receive([(data, self._resolver)])
+            return
         fate: Fate | Unreachable = Forward(data)
         if self._blocked is not None:
             fate = self._blocked
@@ -132,6 +135,49 @@ class _Flow:
         elif len(data) >= _HEADER and not data[2] & 0x80:
             fate = self._pending.query(data)
         self._dispose(fate, self._up, self._down, data)
+
+    def _open(self, data: bytes) -> None:
+        """Ask what becomes of the flow that a datagram opens."""
+        port = self._server[1]
+        if port in self._chain.ports("connect"):
+            self._blocked = self._chain.connect(Connect("udp", port, self._role, len(data)))
+        if self._blocked is None and port != DNS_PORT and port in self._chain.ports("handshake"):
+            hello = client_hello(data)
+            if hello is not None:
+                self._greet(hello)
+
+    def _greet(self, hello: ClientHello) -> None:
+        """Ask what becomes of a QUIC connection with this ClientHello."""
+        event = Handshake(
+            self._role,
+            self._server[1],
+            hello.sni,
+            hello.alpn,
+            hello.size,
+            hello.versions,
+            hello.ticket,
+            hello.early_data,
+            "udp",
+        )
+        match self._chain.handshake(event):
+            case Drop() as action:
+                self._blocked = action
+            case Reset() | Alert():
+                self._blocked = Reset()
+            case Delay(seconds):
+                self._held = []
+                self._loop.call_later(seconds, self._let_go)
+            case Impersonate(kind):
+                self._loop.remove_reader(self._up)
+                ends, sockets = (self._resolver, self._server), (self._down, self._up)
+                self._terminated = QuicFlow(self._surroundings, sockets, ends, hello, kind)
+
+    def _let_go(self) -> None:
+        """Send on what was held, unless the flow is over."""
+        held, self._held = self._held or [], None
+        if self._up.fileno() >= 0:
+            for data in held:
+                self.from_resolver(data)
 
     def _from_server(self, data: bytes) -> None:
         fate: Fate | Unreachable = Forward(data)

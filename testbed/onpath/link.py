@@ -14,7 +14,8 @@ from testbed.network import sandbox
 from testbed.network.host import Hop
 from testbed.onpath.datagrams import DatagramRelay
 from testbed.onpath.nft import Nft
-from testbed.onpath.streams import StreamRelay, Surroundings
+from testbed.onpath.streams import StreamRelay
+from testbed.onpath.surroundings import Surroundings
 from testbed.onpath.syn import SPARE_OUT, SynGate, made_up
 from testbed.transports import Address
 from testbed.transports.tls import Secrets
@@ -28,7 +29,7 @@ _RULES = """
 table inet attacker {{
   chain returning {{
     type filter hook prerouting priority mangle - 5
-    iifname "{far}" socket transparent 1 meta mark set 1 accept
+    iifname {{ {far} }} socket transparent 1 meta mark set 1 accept
   }}
   chain taken {{
     type filter hook prerouting priority mangle
@@ -94,15 +95,16 @@ class AttackedLink:
         messages = chain.wants("query") or chain.wants("response")
         whole = messages or chain.wants("transfer")
         connections = chain.ports("connect")
-        datagrams = connections | chain.ports("datagram") | ({DNS_PORT} if messages else set())
-        sessions = (chain.ports("handshake") | chain.ports("established")) - {DNS_PORT}
+        handshakes = chain.ports("handshake") - {DNS_PORT}
+        datagrams = connections | handshakes | chain.ports("datagram") | ({DNS_PORT} if messages else set())
+        sessions = handshakes | chain.ports("established") - {DNS_PORT}
         streams = sessions | ({DNS_PORT} if whole else set())
         if not datagrams and not streams and not connections:
             return
+        surroundings = Surroundings(self._hop, chain, self._role_at, self._credential, self._secrets)
         if datagrams:
-            self._taking.append(DatagramRelay(self._hop, DATAGRAM_PORT, chain, self._role_at, self._refuse))
+            self._taking.append(DatagramRelay(surroundings, DATAGRAM_PORT, self._refuse))
         if streams:
-            surroundings = Surroundings(self._hop, chain, self._role_at, self._credential, self._secrets)
             self._taking.append(StreamRelay(surroundings, STREAM_PORT))
         if connections:
             self._taking.append(SynGate(self._hop, chain, connections, self._role_at))
@@ -142,7 +144,8 @@ class AttackedLink:
                         port=port,
                     )
         holding = _HELD.format(near=near, ports=_listed(held)) if held else ""
-        return _RULES.format(far=hop.far_side.name, held=holding, taken=taken)
+        far = ", ".join(f'"{interface.name}"' for interface in hop.far_sides)
+        return _RULES.format(far=far, held=holding, taken=taken)
 
     def _refuse(self, payload: bytes, source: Address, destination: Address, prohibited: bool) -> None:
         """Tell the resolver by ICMP that a datagram of its did not get through."""

@@ -9,38 +9,25 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from testbed.attack.actions import Alert, CertificateKind, Delay, Drop, Impersonate, Reset
-from testbed.attack.chain import Chain
 from testbed.attack.events import Established, Handshake
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
-from testbed.core.pki import Credential
 from testbed.core.tls_messages import ClientHello, TlsFormatError, alert_record, parse_client_hello
 from testbed.core.tls_records import Data
 from testbed.core.transport import Transport, TransportError
+from testbed.onpath.https import HttpFlow
 from testbed.onpath.sockets import in_the_name_of, stream_listener
-from testbed.transports import Address, Host
+from testbed.onpath.surroundings import Surroundings
+from testbed.transports import Address
 from testbed.transports.clear import ClearPump, Pump
 from testbed.transports.framing import Framer, frame
 from testbed.transports.sockets import abort
 from testbed.transports.stream import Stream
-from testbed.transports.tls import ClientPump, Secrets, ServerPump
+from testbed.transports.tls import ClientPump, ServerPump
 
 DNS_PORT, HTTPS_PORT = 53, 443
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a relay needs to know: who is where, what to present in whose place, who takes TLS secrets."""
-
-    host: Host
-    chain: Chain
-    role_at: Callable[[str], str]
-    credential: Callable[[CertificateKind, str], Credential]
-    """Certificate to present in place of the server in a role."""
-    secrets: Secrets
 
 
 class StreamRelay:
@@ -49,7 +36,7 @@ class StreamRelay:
     def __init__(self, surroundings: Surroundings, port: int) -> None:
         self._surroundings = surroundings
         self._loop = asyncio.get_running_loop()
-        self.flows: set[_Flow] = set()
+        self.flows: set[_Flow | HttpFlow] = set()
         self._listeners = [
             stream_listener(surroundings.host, version, port) for version in (socket.AF_INET, socket.AF_INET6)
         ]
@@ -63,6 +50,16 @@ class StreamRelay:
             listener.close()
         for flow in list(self.flows):
             flow.abort()
+
+    def take_over(
+        self, flow: _TlsFlow, sock: socket.socket, hello: ClientHello, octets: bytes, kind: CertificateKind
+    ) -> None:
+        """Go on with a connection as one of HTTP."""
+        self.flows.discard(flow)
+        ends = (flow.resolver, flow.server)
+        taken_over = HttpFlow(self._surroundings, sock, ends, hello, octets, kind, self.flows.discard)
+        if taken_over.live:
+            self.flows.add(taken_over)
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -103,7 +100,7 @@ class _Flow:
     ) -> None:
         self._relay = relay
         self._surroundings = surroundings
-        self._resolver, self._server = resolver, server
+        self.resolver, self.server = resolver, server
         self._role = surroundings.role_at(server[0])
         self._loop = asyncio.get_running_loop()
         self._up: Stream | None = None
@@ -134,7 +131,7 @@ class _Flow:
 
     def _connect(self) -> None:
         """Begin to connect to the server, in the resolver's name."""
-        sock = in_the_name_of(self._surroundings.host, socket.SOCK_STREAM, self._resolver, self._server)
+        sock = in_the_name_of(self._surroundings.host, socket.SOCK_STREAM, self.resolver, self.server)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connecting = sock
         self._loop.add_writer(sock, self._connected)
@@ -293,7 +290,7 @@ class _TlsFlow(_MessageFlow):
         self._sni = hello.sni
         event = Handshake(
             self._role,
-            self._server[1],
+            self.server[1],
             hello.sni,
             hello.alpn,
             hello.size,
@@ -328,7 +325,7 @@ class _TlsFlow(_MessageFlow):
         """Copy bytes both ways from now on."""
         if self._down.closed:
             return
-        if self._server[1] in self._surroundings.chain.ports("established"):
+        if self.server[1] in self._surroundings.chain.ports("established"):
             self._data = Data()
         self._take = self._pass
         self._pass(self._hello)
@@ -337,7 +334,7 @@ class _TlsFlow(_MessageFlow):
         """Send on what the resolver sends, unless the session is to end where data begin."""
         for _ in range(self._data.from_client(data) if self._data is not None else 0):
             self._records += 1
-            event = Established(self._role, self._server[1], self._sni, self._records)
+            event = Established(self._role, self.server[1], self._sni, self._records)
             if self._surroundings.chain.established(event) is not None:
                 self.abort()
                 return
@@ -357,9 +354,11 @@ class _TlsFlow(_MessageFlow):
 
     def _terminate(self, hello: ClientHello, kind: CertificateKind) -> None:
         surroundings = self._surroundings
-        transport = Transport.DOH if self._server[1] == HTTPS_PORT else Transport.DOT
+        if self.server[1] == HTTPS_PORT:
+            self._relay.take_over(self, self._down.release(), hello, self._hello, kind)
+            return
         credential = surroundings.credential(kind, self._role)
-        self._begin(transport)
+        self._begin(Transport.DOT)
         self._down_pump = self._tls_down = ServerPump(
             credential, alpn=hello.alpn, secrets=surroundings.secrets
         )

@@ -17,6 +17,7 @@ PARTS = {
     "World": "world",
     "Signing": "world.signed.ROLE",
     "Service": "world.secure.ROLE",
+    "CertificateAuthority": "world.ca",
     "Resolver": "resolver",
     "Policy": "resolver.policy",
     "Attack": "attack.N",

@@ -29,6 +29,7 @@ from testbed.reports.summary import (
     section,
     status,
     tally,
+    took,
     tshark,
     visible,
     worst_secret,
@@ -158,7 +159,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(SYMBOLS=SYMBOLS, MEANINGS=MEANINGS, HOW=HOW, LEGEND=LEGEND, cells=_cells)
+    environment.globals.update(
+        SYMBOLS=SYMBOLS, MEANINGS=MEANINGS, HOW=HOW, LEGEND=LEGEND, cells=_cells, took=took
+    )
     return environment
 
 

@@ -16,6 +16,7 @@ from testbed.reports.summary import (
     matrix,
     section,
     status,
+    took,
     tshark,
     visible,
 )
@@ -106,7 +107,8 @@ def _body(run: Run) -> str:
         )
         lines.append(f"  {tshark(capture_path(run, found.capture), found.packet)}")
     lines += [
-        f"attacker {line.attacker} on {line.link}: matched {line.matched}, acted {line.acted}"
+        f"attacker {line.attacker} on {line.link}: matched {line.matched}, acted {line.acted}; "
+        f"took {took(line.spent)}"
         for line in run.attackers
     ]
     lines += [f"step {line.step + 1}: {line.kind}: {line.text}" for line in run.trace[-TRACE_TAIL:]]

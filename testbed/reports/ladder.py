@@ -10,7 +10,7 @@ from html import escape
 
 from testbed.record import Crossing, Run
 from testbed.reports.summary import visible
-from testbed.topology import CLIENT, RESOLVER
+from testbed.topology import CA, CLIENT, RESOLVER
 
 COLUMN = 136
 """From one lifeline to the next, in pixels; so are all lengths here."""
@@ -54,7 +54,8 @@ class _Drawing:
         }
         self.attacked = [name for name in self.positions if name in run.attacked_links]
         self.own = {found.link for found in run.exposures if found.how == "served"}
-        self.width = max(max(self.positions.values()) + _RIGHT, _LEAST_WIDTH)
+        servers = COLUMN if CA in self.positions else 0
+        self.width = max(max(self.positions.values()) + servers + _RIGHT, _LEAST_WIDTH)
         self.marks: set[str] = set()
 
     def ladder(self) -> Ladder:
@@ -117,7 +118,8 @@ class _Drawing:
         for link in self.attacked:
             self.marks.add("attacker")
             names = ", ".join(line.attacker for line in self.run.attackers if line.link == link) or "attacker"
-            title = escape(visible(f"{names} on the link between the resolver and {link}"))
+            between = "the CA and the servers" if link == CA else f"the resolver and {link}"
+            title = escape(visible(f"{names} on the link between {between}"))
             parts.append(
                 f'<g class="attacker"><title>{title}</title><use href="#eye" x="{self._tap(link) - 10}" '
                 f'y="{y - 10}" width="20" height="20"/>'
@@ -131,7 +133,13 @@ class _Drawing:
     def _tap(self, link: str) -> int:
         """Where the attacker of a link sits: just before its far end."""
         aside = COLUMN // 2
-        return self.positions[link] + (aside if link == CLIENT else -aside)
+        return self.positions[link] + (aside if link in (CLIENT, CA) else -aside)
+
+    def _ends(self, link: str) -> tuple[int, int]:
+        """Where the near and the far end of a link are. That of a CA leads from it to all servers."""
+        if link == CA:
+            return self.positions[CA], self.positions[CA] + COLUMN
+        return self.positions[RESOLVER], self.positions[link]
 
     # -- what happens --------------------------------------------------------------------------------
 
@@ -144,8 +152,8 @@ class _Drawing:
         )
 
     def _row(self, crossing: Crossing, y: int, clock: str) -> str:
-        resolver, far = self.positions[RESOLVER], self.positions[crossing.link]
-        ends = (resolver, far) if crossing.towards == "far" else (far, resolver)
+        near, far = self._ends(crossing.link)
+        ends = (near, far) if crossing.towards == "far" else (far, near)
         towards = 1 if ends[1] > ends[0] else -1
         left = min(ends)
         self.marks.add(crossing.protection)
@@ -185,7 +193,7 @@ class _Drawing:
         return f'<g class="mark" transform="translate({x} 0)">{pill}{aside}</g>'
 
     def _details(self, crossing: Crossing) -> str:
-        way = "to" if crossing.towards == "far" else "from"
+        way = "to" if (crossing.towards == "far") != (crossing.link == CA) else "from"
         parts = [
             crossing.text,
             f"{way} {crossing.link} over {crossing.transport}, {crossing.protection}",

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
-from testbed.record import SECRETS, Crossing, Exposure, Outcome, Run, Secret, Verdict
+from testbed.record import SECRETS, Crossing, Exposure, Outcome, Run, Secret, Spent, Verdict
 from testbed.scenario.matrix import short_names
 
 HOW = {
@@ -76,6 +76,15 @@ def visible(text: str) -> str:
 
 def _escape(character: str) -> str:
     return " " if character in "\t\n\r" else character.encode("unicode_escape").decode("ascii")
+
+
+def took(spent: Spent) -> str:
+    """What an attack took, in words: "2 injected, there for 90 s"."""
+    counted = {"injected": spent.injected, "altered": spent.altered, "connections held": spent.held}
+    parts = [f"{number} {what}" for what, number in counted.items() if number]
+    if spent.presence_s:
+        parts.append(f"there for {spent.presence_s:g} s")
+    return ", ".join(parts) or "nothing"
 
 
 def worst_secret(exposures: Iterable[Exposure]) -> Secret:

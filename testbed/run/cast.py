@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass
 
 import dns.name
 
 from testbed import signals
 from testbed.attack.api import Attacker, Capability, Scene
+from testbed.core.policy import Policy
 from testbed.core.resolver.state import Configuration
 from testbed.core.transport import Transport
 from testbed.scenario.cell import Cell
@@ -18,7 +20,7 @@ from testbed.topology import EVIL
 from testbed.verdict.facts import Facts
 from testbed.world.build import World
 
-ENCRYPTED = (Transport.DOT,)
+ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH)
 """Encrypted transports that the reference resolver speaks, best first."""
 
 
@@ -53,13 +55,30 @@ def configuration(cell: Cell, world: World) -> Configuration:
     )
 
 
-def attackers(cell: Cell, world: World, seed: int) -> list[Placed]:
-    """The attackers of a scenario, one for each link that each sits on."""
+def configuration_of_ca(cell: Cell, world: World) -> Configuration:
+    """What the resolver of the CA is started with: it knows of no encryption."""
+    validates = cell.scenario.world.ca.dnssec
+    return Configuration(
+        policy=Policy(name="ca", encryption="never", dnssec=validates),
+        roots=world.roots(),
+        trust_anchor=world.trust_anchor if validates else None,
+        authorities=(),
+        signals=(),
+        families=world.topology.families,
+    )
+
+
+def attackers(cell: Cell, world: World, seed: int, obtained: Set[str] = frozenset()) -> list[Placed]:
+    """The attackers of a scenario, one for each link that each sits on.
+
+    ``obtained`` will have the roles for whose names they were issued certificates.
+    """
     placed = []
     for number, attack in enumerate(cell.scenario.attack):
         for link in attack.on:
             rng = random.Random(f"{seed} {number} {link}")
-            attacker = attack.attacker_type(scene(world, link, rng), attack.parameters)
+            attacker = attack.attacker_type(scene(world, link, rng, obtained), attack.parameters)
+            attacker.timing = attack.timing
             placed.append(Placed(number, attack.attacker, link, attacker))
     return placed
 
@@ -73,7 +92,7 @@ def by_link(placed: list[Placed]) -> dict[str, list[Placed]]:
     return links
 
 
-def scene(world: World, link: str, rng: random.Random) -> Scene:
+def scene(world: World, link: str, rng: random.Random, obtained: Set[str] = frozenset()) -> Scene:
     """What an attacker on a link knows."""
     topology = world.topology
     own = topology.by_role.get(EVIL, topology.by_role["target"])
@@ -88,6 +107,7 @@ def scene(world: World, link: str, rng: random.Random) -> Scene:
         link=link,
         rng=rng,
         past=world.past,
+        obtained=obtained,
     )
 
 

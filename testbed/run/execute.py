@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from testbed.engines import catalogue
 from testbed.engines.program import EngineError
 from testbed.evidence import PhaseEvidence
-from testbed.record import AttackLine, Outcome, Run, TraceLine, Verdict
+from testbed.record import AttackLine, Outcome, Run, Spent, TraceLine, Verdict
 from testbed.run.cast import facts
 from testbed.run.keep import Keeper
 from testbed.run.not_run import record
@@ -130,6 +130,12 @@ def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome
                 matched=report.matched,
                 acted=report.acted,
                 actions=report.actions,
+                spent=Spent(
+                    injected=report.spent.injected,
+                    altered=report.spent.altered,
+                    held=report.spent.held,
+                    presence_s=round(report.spent.presence, 3),
+                ),
             )
             for report in last.attackers
         ),

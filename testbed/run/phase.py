@@ -10,7 +10,9 @@ from dataclasses import replace
 import dns.exception
 import dns.message
 
-from testbed.core import message
+from testbed.attack.resources import Resources
+from testbed.core import acme, message
+from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
 from testbed.core.transport import TransportError
@@ -25,7 +27,8 @@ from testbed.evidence import (
     TlsSecret,
 )
 from testbed.onpath.link import AttackedLink
-from testbed.run.cast import Placed, attackers, by_link, configuration
+from testbed.run.authority import Authority, RefusalError
+from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
@@ -35,6 +38,7 @@ from testbed.scenario.steps import (
     BreakStep,
     FlushStep,
     MendStep,
+    OrderStep,
     QueryStep,
     RestartStep,
     WaitIdleStep,
@@ -42,6 +46,7 @@ from testbed.scenario.steps import (
 from testbed.scenario.values import Question
 from testbed.transports import tcp, udp
 from testbed.world.build import World
+from testbed.world.epoch import EPOCH
 
 CLIENT_TIMEOUT = 60.0
 """Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
@@ -58,7 +63,9 @@ class Phase:
         self._cell = cell
         self._world = world
         self._seed = seed
-        self._placed = attackers(cell, world, seed) if attacked else []
+        self._obtained: set[str] = set()
+        self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
+        self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
         self._client: list[ClientResult] = []
@@ -86,11 +93,14 @@ class Phase:
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
+            lasted = stage.clock() - EPOCH
             captures = stage.recorder.finish(len(self._cell.scenario.steps) - 1)
         finally:
             for attacked_link in attacked.values():
                 attacked_link.close()
             resolver.stop()
+            if self._ca is not None:
+                self._ca.close()
             services.close()
             await stage.loop.quiesce()
             stage.loop.realtime = False
@@ -99,7 +109,7 @@ class Phase:
             secrets=self._secrets,
             client=self._client,
             decisions=self._decisions,
-            attackers=[_report(one, captures) for one in self._placed],
+            attackers=[_report(one, captures, lasted) for one in self._placed],
         )
 
     def _resolver(self) -> UnderTest:
@@ -134,6 +144,8 @@ class Phase:
                 services.interrupt(step.role)
             case MendStep() as step:
                 services.resume(step.role)
+            case OrderStep() as step:
+                await self._order(step.role, number)
 
     async def _advance(self, resolver: UnderTest, seconds: float) -> None:
         """Let time pass; programs are told that it has."""
@@ -167,6 +179,28 @@ class Phase:
         truth = self._world.truth(question.name, question.rdtype)
         self._client.append(ClientResult(step, question.name, question.rdtype, response, truth))
 
+    async def _order(self, role: str, step: int) -> None:
+        """Order a certificate for the name of a role's server, with the attackers' account if any."""
+        rng = random.Random(f"{self._seed} order {step}")
+        if self._ca is None:
+            configured = configuration_of_ca(self._cell, self._world)
+            self._ca = self._stage.authority(configured, random.Random(f"{self._seed} ca"), self._secrets)
+        account = private_key(self._seed, "account of whoever orders").public_key()
+        domain = self._world.topology.by_role[role].name
+        challenge = acme.challenge(domain, account, rng)
+        active = self._cell.scenario.attackers_at(step)
+        for one in self._placed:
+            if one.number in active:
+                one.attacker.challenged(challenge)
+        try:
+            await self._ca.check(challenge)
+        except RefusalError as reason:
+            outcome = f"the CA issues no certificate for {domain}: {reason}"
+        else:
+            self._obtained.add(role)
+            outcome = f"the CA issues a certificate for {domain} to whoever ordered it"
+        self._decisions.append(Decision(self._stage.clock(), step, "certificate", outcome))
+
     def _note(self, resolver: UnderTest, step: int) -> None:
         """Take over what the resolver decided in a step."""
         trace = resolver.trace
@@ -180,10 +214,13 @@ def _decision(event: TraceEvent, step: int) -> Decision:
     )
 
 
-def _report(placed: Placed, captures: dict[str, LinkCapture]) -> AttackerReport:
-    """What an attacker counted; one that only reads has seen every packet of its link."""
+def _report(placed: Placed, captures: dict[str, LinkCapture], lasted: float) -> AttackerReport:
+    """What an attacker counted; one that only reads has seen every packet of its link, all the time."""
     if placed.passive:
-        return AttackerReport(placed.name, placed.link, len(captures[placed.link].frames), 0)
+        seen = len(captures[placed.link].frames)
+        return AttackerReport(placed.name, placed.link, seen, 0, spent=Resources(presence=lasted))
     attacker = placed.attacker
     acted: Sequence[int] = list(attacker.actions.values())
-    return AttackerReport(placed.name, placed.link, attacker.matches, sum(acted), dict(attacker.actions))
+    return AttackerReport(
+        placed.name, placed.link, attacker.matches, sum(acted), dict(attacker.actions), attacker.spent
+    )

@@ -16,9 +16,10 @@ from testbed.network.capture import Recorder
 from testbed.network.fabric import Network
 from testbed.network.loop import VirtualLoop
 from testbed.onpath.link import AttackedLink
+from testbed.run.authority import Authority
 from testbed.run.cast import Placed
 from testbed.run.services import Services, sink
-from testbed.topology import CLIENT, RESOLVER, Topology
+from testbed.topology import CA, CLIENT, RESOLVER, Topology
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
@@ -113,6 +114,17 @@ class Stage:
             signals,
             self.clock,
         )
+
+    def authority(
+        self, configuration: Configuration, rng: random.Random, secrets: list[TlsSecret]
+    ) -> Authority:
+        """The CA, whose resolver is configured as given. Raises KeyError where the topology has none."""
+        addresses = self.topology.ca_addresses
+        if addresses is None:
+            raise KeyError(CA)
+        host = self.network.hosts[CA]
+        resolver = ReferenceResolver(host, addresses, configuration, self.clock, rng, sink(secrets, CA))
+        return Authority(resolver, rng)
 
     def attacked_links(
         self, world: World, placed: Mapping[str, list[Placed]], secrets: list[TlsSecret]

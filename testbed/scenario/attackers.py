@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 from pydantic import (
@@ -18,11 +19,32 @@ from pydantic import (
 )
 
 from testbed.attack import catalogue
-from testbed.attack.api import Attacker, Parameters
+from testbed.attack.api import Attacker, Parameters, Timing
+from testbed.attack.timing import When
 from testbed.scenario import checks
 from testbed.scenario.context import context_of
 from testbed.scenario.errors import listed, quoted, unknown
 from testbed.scenario.parts import Part, as_list, checked, problems
+from testbed.scenario.values import DurationText, duration_text
+
+
+class Window(Part):
+    """A part of the timeline, in time since the scenario began."""
+
+    start: DurationText | None = Field(None, alias="from", description="When it begins; default: at once.")
+    end: DurationText | None = Field(None, alias="until", description="When it ends; default: never.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            first, last = duration_text(self.start), duration_text(self.end)
+            raise ValueError(f"nothing lies between {first} and {last}; give a later `until`")
+        return self
+
+    def __str__(self) -> str:
+        first = f"from {duration_text(self.start)} on" if self.start is not None else ""
+        last = f"until {duration_text(self.end)}" if self.end is not None else ""
+        return " ".join(filter(None, (first, last)))
 
 
 class Attack(Part):
@@ -42,12 +64,37 @@ class Attack(Part):
         None, ge=0, description="Number of the step, counted from 0, from which on it is active."
     )
     active: StrictBool = Field(True, description="Whether it is active from the beginning.")
+    during: Window = Field(
+        Window(), description="The part of the timeline in which it acts; it reads at any time."
+    )
+    when: When = Field(
+        "always",
+        description="first-contact: it leaves servers alone that it met in an earlier step. cache-lapsed: it "
+        "lets pass what is asked for the first time. ticket-expired: it waits until a TLS session with a "
+        "server that it met in an earlier step resumes nothing.",
+    )
+    from_event: StrictInt = Field(
+        1, ge=1, description="The first event that it acts on, counted from 1 among those that it would."
+    )
+    at_most: StrictInt | None = Field(None, ge=1, description="After how many actions it has had enough.")
     _type: type[Attacker] = PrivateAttr()
 
     @property
     def attacker_type(self) -> type[Attacker]:
         """The attacker's class."""
         return self._type
+
+    @property
+    def timing(self) -> Timing:
+        """When it acts, as the attacker's place goes by it."""
+        start, end = self.during.start, self.during.end
+        return Timing(
+            start=start if start is not None else 0.0,
+            end=end if end is not None else math.inf,
+            from_event=self.from_event,
+            at_most=self.at_most,
+            when=self.when,
+        )
 
     def __str__(self) -> str:
         return f"{self.attacker} on {listed(self.on)}" if self.on else self.attacker

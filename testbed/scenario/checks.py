@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from testbed import topology as topologies
 from testbed.attack.api import Capability
 from testbed.core.transport import Transport
 from testbed.record import SECRETS
 from testbed.scenario.errors import listed, unknown
 from testbed.scenario.parts import as_list
-from testbed.scenario.steps import AttackStep, BreakStep, MendStep, QueryStep
+from testbed.scenario.steps import AttackStep, BreakStep, MendStep, OrderStep, QueryStep
 
 if TYPE_CHECKING:
     from testbed.scenario.attackers import Attack
@@ -80,6 +81,7 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
                 )
     if topology is None:
         return
+    yield from _agents(world, topology)
     signed = {topology.by_role[role].zone for role in world.signed}
     for role, signing in world.signed.items():
         parent = topology.by_role[role].parent
@@ -91,6 +93,19 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
             f"{role} ({zone}) is signed but its parent {parent} ({above}) is not; "
             f"sign {parent} too, or set `island: true` for {role}",
         )
+
+
+def _agents(world: World, topology: Topology) -> Iterator[Problem]:
+    """Agents that no server may name (RFC 9567)."""
+    for role, agent in world.report_channel.items():
+        if role not in topology.by_role:
+            yield ("report_channel", role), unknown("role", role, topology.roles)
+        elif agent.is_subdomain(topology.by_role[role].zone):
+            zone = topology.by_role[role].zone
+            message = f"{agent} lies in {zone}, on which it is to report; take a domain outside of it"
+            yield ("report_channel", role), message
+        elif len(agent) == 1:
+            yield ("report_channel", role), "the root is no agent domain; name one"
 
 
 def attack(attack: Attack) -> Iterator[Problem]:
@@ -108,6 +123,7 @@ def scenario(scenario: Scenario) -> Iterator[Problem]:
     yield from _breakdowns(scenario)
     yield from _rollout(scenario)
     yield from _transports(scenario)
+    yield from _orders(scenario)
 
 
 def _steps(scenario: Scenario) -> Iterator[Problem]:
@@ -168,6 +184,22 @@ def _breakdowns(scenario: Scenario) -> Iterator[Problem]:
             if step.role not in broken:
                 yield ("steps", number, "mend"), f"nothing of {step.role} is broken; break it before"
             broken.discard(step.role)
+
+
+def _orders(scenario: Scenario) -> Iterator[Problem]:
+    """Certificates that are ordered where there is no CA, or that nobody ever ordered."""
+    place = topologies.load(scenario.topology)
+    orders = [(number, step) for number, step in enumerate(scenario.steps) if isinstance(step, OrderStep)]
+    for number, step in orders:
+        if place.ca_addresses is None:
+            message = f"topology {place.name} has no CA; take one that has, such as hosted-ca"
+            yield ("steps", number, "order"), message
+        elif step.role not in place.by_role:
+            yield ("steps", number, "order"), unknown("role", step.role, place.roles)
+    for index, attack in enumerate(scenario.attack):
+        if not orders and getattr(attack.parameters, "certificate", None) == "obtained":
+            message = "no certificate is ordered; add an `order` step before it is wanted"
+            yield ("attack", index, "with", "certificate"), message
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

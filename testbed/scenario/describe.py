@@ -90,14 +90,26 @@ def _attack(attacks: Sequence[Attack]) -> Iterator[str]:
     if not attacks:
         yield "Nobody attacks."
     for attack in attacks:
-        when = ""
-        if attack.from_step is not None:
-            when = f", from step {attack.from_step} on"
-        elif not attack.active:
-            when = ", not active at first"
+        when = "".join(f", {part}" for part in _times(attack))
         kind = "; ".join([str(attack.attacker_type.capability), *_options(attack.parameters)])
         about = (inspect.getdoc(attack.attacker_type) or "").partition("\n")[0]
         yield f"{attack} ({kind}){when}. {about}"
+
+
+def _times(attack: Attack) -> Iterator[str]:
+    """When it acts, where that is not always."""
+    if attack.from_step is not None:
+        yield f"from step {attack.from_step} on"
+    elif not attack.active:
+        yield "not active at first"
+    if str(attack.during):
+        yield str(attack.during)
+    if attack.when != "always":
+        yield attack.when
+    if attack.from_event > 1:
+        yield f"from event {attack.from_event} on"
+    if attack.at_most is not None:
+        yield f"{attack.at_most} times at most"
 
 
 def _steps(cell: Cell) -> Iterator[str]:

@@ -78,6 +78,7 @@ class PhaseExpectation(Part):
     detected: Flags = Field((), description="Whether the resolver tells somebody (EDE code, log).")
     fired: Flags = Field((), description="Whether some attacker met what it was after, and acted.")
     acted: Numbers = Field((), description="How many messages and connections attackers interfered with.")
+    injected: Numbers = Field((), description="How many packets and messages attackers made up and sent.")
     queries: Numbers = Field((), description="How many queries the resolver sends until the last answer.")
     round_trips: Numbers = Field((), description="How often the resolver waits until the last answer.")
     handshakes: Numbers = Field((), description="How many TLS and QUIC handshakes there are until then.")

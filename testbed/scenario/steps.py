@@ -125,7 +125,29 @@ class MendStep(Part):
         return f"the encrypted services of {self.role} work again"
 
 
-Step = QueryStep | AdvanceStep | AttackStep | RestartStep | FlushStep | WaitIdleStep | BreakStep | MendStep
+class OrderStep(Part):
+    """Somebody who does not run a server orders a certificate for its name; the CA checks that by DNS."""
+
+    role: StrictStr = Field(
+        alias="order",
+        description="The role for whose server's name somebody who does not run it orders a certificate.",
+    )
+
+    def __str__(self) -> str:
+        return f"somebody else orders a certificate for the name of {self.role}"
+
+
+Step = (
+    QueryStep
+    | AdvanceStep
+    | AttackStep
+    | RestartStep
+    | FlushStep
+    | WaitIdleStep
+    | BreakStep
+    | MendStep
+    | OrderStep
+)
 
 STEPS: dict[str, type[Step]] = {
     "query": QueryStep,
@@ -136,6 +158,7 @@ STEPS: dict[str, type[Step]] = {
     "wait-idle": WaitIdleStep,
     "break": BreakStep,
     "mend": MendStep,
+    "order": OrderStep,
 }
 """Each kind of step by the key that says so."""
 

@@ -70,6 +70,14 @@ def parse_name(text: str) -> dns.name.Name:
     raise ValueError(reason)
 
 
+def _name(value: Any) -> dns.name.Name:
+    if isinstance(value, dns.name.Name):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{quoted(value)} is no DNS name; write labels with dots between them")
+    return parse_name(value.strip())
+
+
 def parse_type(text: str) -> dns.rdatatype.RdataType:
     """A record type from its mnemonic or as TYPE1234 (RFC 3597). Raises ValueError for what is none."""
     try:
@@ -168,6 +176,11 @@ def _ttl(text: str) -> int:
         raise ValueError(f"{quoted(text)} is no TTL; give seconds, at most 2147483647") from None
 
 
+NameText = Annotated[
+    dns.name.Name,
+    BeforeValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\S+\s*$"}),
+]
 QuestionText = Annotated[
     Question,
     BeforeValidator(parse_question),

@@ -22,10 +22,10 @@ from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
-from testbed.scenario.values import RecordText
+from testbed.scenario.values import NameText, RecordText
 
-SERVED = (Transport.DOT,)
-"""The encrypted transports that the testbed's servers can offer: those that have a file there."""
+SERVED = tuple(transport for transport in Transport if transport.encrypted)
+"""The encrypted transports that the testbed's servers can offer."""
 
 Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]
 """DNSSEC algorithms that the testbed signs with, by their mnemonics in the registry."""
@@ -89,6 +89,14 @@ class Service(Part):
         return tuple((transport, self.port or transport.port) for transport in self.transports)
 
 
+class CertificateAuthority(Part):
+    """How the CA that resolvers trust looks at DNS before it issues a certificate."""
+
+    dnssec: StrictBool = Field(
+        True, description="Whether it validates what it finds (CA/Browser Forum ballot SC-085v2)."
+    )
+
+
 def _by_role(model: type[AnyPart], value: Any, info: ValidationInfo) -> dict[str, AnyPart]:
     """A mapping from role to options, of roles that the topology has."""
     known = context_of(info).topology
@@ -119,6 +127,13 @@ class World(Part):
     secure: dict[str, Service] = Field(
         default_factory=dict,
         description="Servers that offer encryption, by role: a list, or a mapping to options.",
+    )
+    ca: CertificateAuthority = Field(
+        CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
+    )
+    report_channel: dict[str, NameText] = Field(
+        default_factory=dict,
+        description="Agent domains that servers name for reports of failures (RFC 9567), by role.",
     )
     records: tuple[RecordText, ...] = Field(
         (), description="Further records, NAME TTL TYPE RDATA, for the zones that their names lie in."

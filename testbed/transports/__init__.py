@@ -22,12 +22,15 @@ import importlib.util
 import socket
 from collections.abc import Awaitable, Callable
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography import x509
 
 from testbed.core.transport import Transport, TransportError
 from testbed.transports.tls import HandshakeInfo, Ticket
+
+if TYPE_CHECKING:  # QUIC takes long to load
+    from testbed.transports.quic import QuicTicket
 
 Address = tuple[str, int]
 """An IP address as text, and a port."""
@@ -71,7 +74,7 @@ class Session(Protocol):
         ...
 
     @property
-    def ticket(self) -> Ticket | None:
+    def ticket(self) -> Ticket | QuicTicket | None:
         """What it takes to resume this session later; None in clear text, or when the server gave none."""
         ...
 

@@ -17,7 +17,7 @@ from aioquic.quic.events import QuicEvent, StopSendingReceived, StreamDataReceiv
 from testbed.transports import quic
 from testbed.transports.doq_session import DoqError
 from testbed.transports.framing import frame
-from testbed.transports.quic_listener import QuicListener, ServerConnection
+from testbed.transports.quic_listener import QuicService, ServerConnection
 from testbed.transports.quic_session import replayable
 from testbed.transports.records import has_keepalive, without_keepalive
 
@@ -39,7 +39,7 @@ class DoqConnection(ServerConnection):
 
     def __init__(
         self,
-        listener: QuicListener,
+        listener: QuicService,
         machine: quic.Connection,
         address: NetworkAddress,
         too_early: TooEarly = "refuse",

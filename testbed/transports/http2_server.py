@@ -42,7 +42,23 @@ _RESETS = 1000
 """Streams that a client may give up before it is asked to calm down (RFC 9113 section 10.5)."""
 
 
-class Http2Listener:
+@dataclass(eq=False)
+class Http2Service:
+    """What the connections of a server have in common, with counters, and the connections open now."""
+
+    handler: Handler
+    template: Template
+    idle_timeout: float
+    handshakes: int = 0
+    messages: int = 0
+    live: set[Http2Connection] = field(default_factory=set)
+
+    def left(self, connection: Http2Connection) -> None:
+        """A connection is over."""
+        self.live.discard(connection)
+
+
+class Http2Listener(Http2Service):
     """Implements ``testbed.transports.Listener`` over a listening socket, which it takes over."""
 
     def __init__(
@@ -53,13 +69,8 @@ class Http2Listener:
         pump: Callable[[], ServerPump],
         idle_timeout: float,
     ) -> None:
-        self.handler = handler
-        self.template = template
-        self.idle_timeout = idle_timeout
+        super().__init__(handler, template, idle_timeout)
         self.connections = 0
-        self.handshakes = 0
-        self.messages = 0
-        self.live: set[_Connection] = set()
         self._sock = sock
         self._pump = pump
         self._loop = asyncio.get_running_loop()
@@ -100,7 +111,7 @@ class Http2Listener:
                 abort(sock)
                 continue
             self.connections += 1
-            self.live.add(_Connection(self, sock, self._pump(), address[0]))
+            self.live.add(Http2Connection(self, sock, self._pump(), address[0]))
 
     def _listen_again(self) -> None:
         self._loop.add_reader(self._sock.fileno(), self._accept)
@@ -114,10 +125,10 @@ class _Request:
     content: bytearray = field(default_factory=bytearray)
 
 
-class _Connection:
+class Http2Connection:
     """One client's connection."""
 
-    def __init__(self, listener: Http2Listener, sock: socket.socket, pump: ServerPump, peer: str) -> None:
+    def __init__(self, listener: Http2Service, sock: socket.socket, pump: ServerPump, peer: str) -> None:
         self._listener = listener
         self._pump = pump
         self._peer = peer
@@ -281,4 +292,4 @@ class _Connection:
     def _forget(self) -> None:
         self._timer.cancel()
         self._later.cancel()
-        self._listener.live.discard(self)
+        self._listener.left(self)

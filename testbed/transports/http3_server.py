@@ -24,7 +24,7 @@ from testbed.transports.http_messages import (
     query_of,
     response,
 )
-from testbed.transports.quic_listener import QuicListener, ServerConnection
+from testbed.transports.quic_listener import QuicService, ServerConnection
 from testbed.transports.server import OUTSTANDING
 
 
@@ -43,7 +43,7 @@ class Http3Connection(ServerConnection):
     unspecified_error = ErrorCode.H3_INTERNAL_ERROR
 
     def __init__(
-        self, listener: QuicListener, machine: quic.Connection, address: NetworkAddress, template: Template
+        self, listener: QuicService, machine: quic.Connection, address: NetworkAddress, template: Template
     ) -> None:
         super().__init__(listener, machine, address)
         self._template = template

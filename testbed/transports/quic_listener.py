@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from aioquic.quic.connection import NetworkAddress
 from aioquic.quic.events import ConnectionIdIssued, ConnectionIdRetired, HandshakeCompleted, QuicEvent
@@ -24,17 +24,14 @@ _GRACE = 5.0
 """Seconds that the idle timeout of QUIC itself is longer: closing in good order comes first."""
 
 
-class QuicListener:
-    """Implements ``testbed.transports.Listener``. What is spoken over QUIC is up to ``connection``."""
+class QuicService(ABC):
+    """A server's end of QUIC, without a socket. What is spoken over it is up to ``connection``."""
 
     def __init__(
         self,
-        host: Host,
-        address: str,
-        port: int,
         transport: Transport,
         handler: Handler,
-        connection: Callable[[QuicListener, quic.Connection, NetworkAddress], ServerConnection],
+        connection: Callable[[QuicService, quic.Connection, NetworkAddress], ServerConnection],
         *,
         credential: Credential,
         alpn: tuple[str, ...],
@@ -58,33 +55,19 @@ class QuicListener:
             credential, alpn=alpn, idle_timeout=idle_timeout + _GRACE, secrets=secrets
         )
         self.routes: dict[bytes, ServerConnection] = {}
-        self._sock = sockets.bound(host, socket.SOCK_DGRAM, (address, port))
-        enlarge(self._sock)
-        self._loop.add_reader(self._sock.fileno(), self._readable)
 
-    @property
-    def open(self) -> int:
-        """Connections open now."""
-        return len(self.live)
+    @abstractmethod
+    def send(self, datagram: bytes, address: NetworkAddress) -> None:
+        """Send a datagram."""
 
-    def close(self) -> None:
-        """Abort all connections and stop listening."""
-        if self._sock.fileno() < 0:
-            return
-        for connection in list(self.live):
-            connection.abort()
-        self._loop.remove_reader(self._sock.fileno())
-        self._sock.close()
+    def left(self, connection: ServerConnection) -> None:
+        """A connection is over."""
+        self.live.discard(connection)
 
-    def _readable(self) -> None:
+    def receive(self, datagrams: Iterable[tuple[bytes, NetworkAddress]]) -> None:
+        """Take datagrams, and answer when all are taken."""
         touched: dict[ServerConnection, None] = {}  # in order, which a set does not keep
-        for _ in range(BATCH):
-            try:
-                datagram, address = self._sock.recvfrom(LARGEST)
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError:  # news of a client that is gone
-                continue
+        for datagram, address in datagrams:
             connection = self._route(datagram, address)
             if connection is None:
                 continue
@@ -133,6 +116,65 @@ class QuicListener:
         if datagram is not None:
             self.send(datagram, address)
 
+
+class QuicListener(QuicService):
+    """Implements ``testbed.transports.Listener``. What is spoken over QUIC is up to ``connection``."""
+
+    def __init__(
+        self,
+        host: Host,
+        address: str,
+        port: int,
+        transport: Transport,
+        handler: Handler,
+        connection: Callable[[QuicService, quic.Connection, NetworkAddress], ServerConnection],
+        *,
+        credential: Credential,
+        alpn: tuple[str, ...],
+        secrets: Secrets | None,
+        idle_timeout: float,
+        tickets: quic.TicketStore | None,
+    ) -> None:
+        super().__init__(
+            transport,
+            handler,
+            connection,
+            credential=credential,
+            alpn=alpn,
+            secrets=secrets,
+            idle_timeout=idle_timeout,
+            tickets=tickets,
+        )
+        self._sock = sockets.bound(host, socket.SOCK_DGRAM, (address, port))
+        enlarge(self._sock)
+        self._loop.add_reader(self._sock.fileno(), self._readable)
+
+    @property
+    def open(self) -> int:
+        """Connections open now."""
+        return len(self.live)
+
+    def close(self) -> None:
+        """Abort all connections and stop listening."""
+        if self._sock.fileno() < 0:
+            return
+        for connection in list(self.live):
+            connection.abort()
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+    def _readable(self) -> None:
+        self.receive(self._incoming())
+
+    def _incoming(self) -> Iterator[tuple[bytes, NetworkAddress]]:
+        for _ in range(BATCH):
+            try:
+                yield self._sock.recvfrom(LARGEST)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:  # news of a client that is gone
+                continue
+
     def send(self, datagram: bytes, address: NetworkAddress) -> None:
         """Send a datagram, lost like any that finds no way."""
         with contextlib.suppress(OSError):
@@ -151,7 +193,7 @@ def _version_negotiation(datagram: bytes, destination: bytes) -> bytes | None:
 class ServerConnection(ABC):
     """One client's connection. Subclasses speak a protocol over it."""
 
-    def __init__(self, listener: QuicListener, machine: quic.Connection, address: NetworkAddress) -> None:
+    def __init__(self, listener: QuicService, machine: quic.Connection, address: NetworkAddress) -> None:
         self.listener = listener
         self.endpoint = Endpoint(machine, listener.send, self)
         self.peer: str = address[0]
@@ -218,7 +260,7 @@ class ServerConnection(ABC):
         self.endpoint.drop()
         self._timer.cancel()
         self.later.cancel()
-        self.listener.live.discard(self)
+        self.listener.left(self)
         for connection_id in self._routes:
             self.listener.routes.pop(connection_id, None)
 

@@ -111,6 +111,12 @@ class Stream:
             self._forget()
             sockets.abort(self._sock)
 
+    def release(self) -> socket.socket:
+        """Let go of the socket, for somebody else to go on with it; nothing must be unsent."""
+        assert not self._unsent
+        self._forget()
+        return self._sock
+
     def _readable(self) -> None:
         try:
             data = self._sock.recv(_CHUNK)

@@ -26,10 +26,10 @@ def count(view: PhaseView) -> Counts:
     """Count at the resolver's side of all links but the client's, until the last answer to the client.
 
     ``packets`` are IP packets both ways, each fragment by itself; ``bytes`` are octets of IP. ``handshakes``
-    are those with a ServerHello, or an answer to a QUIC Initial. ``round_trips`` are the times that the
-    resolver had to wait: after something it sent, something came in. Bare acknowledgements, FIN and RST do
-    not count there, nor do session tickets, for which nobody waits. What is sent before the first of several
-    things comes in counts as sent at once.
+    are those with a ServerHello, over TCP or over QUIC. ``round_trips`` are the times that the resolver had
+    to wait: after something it sent, something came in. Bare acknowledgements, FIN and RST do not count
+    there, nor does what nobody waits for, such as session tickets and settings of HTTP. What is sent before
+    the first of several things comes in counts as sent at once.
     """
     until = last_answer(view)
     queries = handshakes = size = 0
@@ -40,11 +40,7 @@ def count(view: PhaseView) -> Counts:
         handshakes += sum(
             session.answer is not None and session.answer.time <= until for session in side.sessions
         )
-        handshakes += sum(
-            sign.kind == "quic" and sign.towards == "resolver" and sign.frame.time <= until
-            for sign in side.signs
-        )
-        tickets = {number for session in side.sessions for number in session.ticket_numbers}
+        unawaited = {number for session in side.sessions for number in session.unawaited}
         for packet in side.packets:
             frame = packet.frame
             if frame.time > until:
@@ -52,7 +48,7 @@ def count(view: PhaseView) -> Counts:
             size += packet.size
             entry = (frame.time, side.link, frame.number, towards(frame) == "far")
             packets.append(entry)
-            if packet.substantial and frame.number not in tickets:
+            if packet.substantial and frame.number not in unawaited:
                 substantial.append(entry)
     return Counts(
         queries=queries,

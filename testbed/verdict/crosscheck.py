@@ -15,7 +15,6 @@ from testbed.verdict.queries import says_identity
 from testbed.verdict.secret import NAME, SecretNames
 from testbed.verdict.views import Message, PhaseView, SideView
 
-_HANDSHAKES = ("session", "quic")
 _SIDES: tuple[Side, ...] = ("resolver", "far")
 
 
@@ -74,7 +73,7 @@ def _missing_traffic(facts: Facts, view: PhaseView) -> Iterator[str]:
         except ValueError:
             continue
         seen = view.resolver.get(place.link) if place else None
-        if place and (seen is None or not any(sign.kind in _HANDSHAKES for sign in seen.signs)):
+        if place and (seen is None or not any(sign.kind == "session" for sign in seen.signs)):
             yield f"link {place.link}: a handshake with {decision.server} is not in the capture"
             return
 
@@ -135,6 +134,9 @@ class _Read:
                 if message.stream is not None:
                     octets, start, end = message.stream
                     self.parts.append((id(octets), start, end))
+        for request in side.requests:
+            if names.in_request(request.authority, request.path) == NAME:
+                self.parts.append((id(request.text), 0, len(request.text.data)))
         for session in side.sessions:
             if names.in_host(session.hello.sni) == NAME:
                 self.packets |= session.hello_numbers

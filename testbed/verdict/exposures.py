@@ -11,7 +11,7 @@ from testbed.verdict import tls
 from testbed.verdict.facts import Facts, text
 from testbed.verdict.messages import question_text
 from testbed.verdict.secret import NONE, ZONE, SecretNames, word
-from testbed.verdict.views import Message, PhaseView, SideView
+from testbed.verdict.views import Message, PhaseView, Request, SideView
 
 How = Literal["clear", "terminated", "served", "sni", "address"]
 
@@ -31,12 +31,12 @@ class Eyes:
         """Whether the attacker has keys of a session."""
         return not self._holders.isdisjoint(session.holders)
 
-    def serves(self, message: Message) -> bool:
+    def serves(self, message: Message | Request) -> bool:
         """Whether a message goes to a server that the attacker runs, or comes from one."""
         place = self._facts.by_address.get(message.peer)
         return place is not None and place.role in self._facts.attacker_roles and place.link == message.link
 
-    def reads(self, message: Message) -> How | None:
+    def reads(self, message: Message | Request) -> How | None:
         """How the attacker reads a message, if it can."""
         if self.serves(message):
             return "served"
@@ -98,13 +98,16 @@ class _Finder:
         """Find what is exposed at one side of a hop."""
         for message in side.messages:
             self._search_message(message)
+        for request in side.requests:
+            self._search_request(request)
         for sign in side.signs:
             if sign.session is None or sign.kind != "hello" or sign.frame.outgoing:
                 continue
             secret = self._names.in_host(sign.session.hello.sni)
             if secret and self._eyes.hears(side.link, sign.peer):
                 sni = sign.session.hello.sni
-                said = f"SNI {sni} in the ClientHello to {self._facts.role(sign.peer)}"
+                hello = "QUIC Initial" if sign.session.quic else "ClientHello"
+                said = f"SNI {sni} in the {hello} to {self._facts.role(sign.peer)}"
                 self._add(side.link, sign.frame, "sni", secret, sni, said)
         if side.link in self._facts.attacked_links:
             self._search_addresses(side)
@@ -120,11 +123,22 @@ class _Finder:
             return
         question = message.dns.question
         kind = "response to" if message.dns.is_response else "query"
-        via = message.transport.upper() if message.transport in ("udp", "tcp") else "TLS"
+        session = message.session
+        via = message.transport.upper() if session is None else "QUIC" if session.quic else "TLS"
         said = f"{kind} {question_text(question)} over {via} on the link to {self._facts.role(message.peer)}"
         if message.quoted:
             said = f"ICMP error that quotes the {said}"
         self._add(message.link, message.frame, how, secret, question, said)
+
+    def _search_request(self, request: Request) -> None:
+        how = self._eyes.reads(request)
+        if not request.arrived or request.towards == "resolver" or how is None:
+            return
+        secret = self._names.in_request(request.authority, request.path)
+        if secret:
+            target = f"{request.authority}{request.path}"
+            said = f"HTTP request for {target} on the link to {self._facts.role(request.peer)}"
+            self._add(request.link, request.frame, how, secret, target, said)
 
     def _search_addresses(self, side: SideView) -> None:
         for packet in side.packets:

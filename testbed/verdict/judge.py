@@ -155,6 +155,7 @@ def _attack_outcome(facts: Facts, before: _Phase, now: _Phase, downgrade: bool) 
         ),
         fired=fired,
         acted=sum(report.acted for report in attack.attackers),
+        injected=sum(report.spent.injected for report in attack.attackers),
         encrypting_share=queries.encrypting_share(facts, now.asked),
         exposures=now.exposures,
         counts=count(now.view),

@@ -134,12 +134,13 @@ class _Pool:
 
 
 def _items(side: SideView) -> list[Message | Sign]:
-    return [*(message for message in side.messages if not message.quoted), *side.signs]
+    # Signs first: early data come with the packet that opens their session.
+    return [*side.signs, *(message for message in side.messages if not message.quoted)]
 
 
 def _ends_handshake(item: Message | Sign) -> bool:
     """Whether it is an alert of the resolver's: whoever it was dealing with was meant to get it."""
-    return isinstance(item, Sign) and item.kind == "alert" and item.towards == "far"
+    return isinstance(item, Sign) and item.kind in ("alert", "close") and item.towards == "far"
 
 
 def _key(item: Message | Sign) -> object:

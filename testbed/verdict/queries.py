@@ -47,7 +47,7 @@ class Trust:
 
     def __init__(self, view: PhaseView, reports: bool) -> None:
         self.reports = reports
-        self._by_session: dict[int, bool] = {}
+        self._by_random: dict[bytes, bool] = {}
         decisions: dict[tuple[bytes, str, int], list[bool]] = {}
         for decision in view.evidence.decisions:
             if says_identity(decision) and decision.server is not None:
@@ -59,13 +59,15 @@ class Trust:
         sessions: dict[tuple[bytes, str, int], list[tls.Session]] = {}
         for side in view.server_links():
             for sign in side.signs:
-                if sign.kind == "session" and sign.session is not None and sign.session.finished is not None:
-                    sessions.setdefault((sign.peer, sign.transport, sign.frame.step), []).append(sign.session)
+                session = sign.session
+                if sign.kind == "session" and session is not None and _in_use(session):
+                    sessions.setdefault((sign.peer, sign.transport, sign.frame.step), []).append(session)
         for key, held in sessions.items():
             said = decisions.get(key, [False])
             if len(said) != len(held):
                 said = [all(said)] * len(held)
-            self._by_session.update((id(session), each) for session, each in zip(held, said, strict=True))
+            randoms = (session.hello.random for session in held)
+            self._by_random.update(zip(randoms, said, strict=True))
 
     def of(self, message: Message) -> Protection:
         """The protection of a message, as seen at the resolver's side of a link."""
@@ -73,8 +75,13 @@ class Trust:
 
     def of_session(self, session: tls.Session) -> Protection:
         """The protection that a TLS session with a server gives."""
-        secure = not self.reports or self._by_session.get(id(session), False)
+        secure = not self.reports or self._by_random.get(session.hello.random, False)
         return Protection.SECURE if secure else Protection.ENCRYPTED
+
+
+def _in_use(session: tls.Session) -> bool:
+    """Whether the resolver may have sent queries: as early data, it does so before the handshake is over."""
+    return session.finished is not None or session.hello.early_data
 
 
 def says_identity(decision: Decision) -> bool:

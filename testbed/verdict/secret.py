@@ -43,6 +43,10 @@ class SecretNames:
             return NONE
         return self.in_labels(tuple(host.lower().encode("latin-1", "replace").split(b".")))
 
+    def in_request(self, authority: str, path: str) -> int:
+        """What an HTTP request gives away besides its DNS message, by its host and its path."""
+        return max(self.in_host(part.rstrip(".")) for part in (authority, *path.split("/")))
+
     def in_message(self, message: Dns) -> int:
         """What a message gives away: by its question, and its answer and authority records.
 

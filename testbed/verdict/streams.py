@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from testbed.evidence import Frame
@@ -44,6 +44,19 @@ class Octets:
     def carriers(self, start: int, end: int) -> set[int]:
         """Numbers of all frames that carried any of these octets."""
         return {number for first, last, number in self.copies if first < end and last > start}
+
+    @property
+    def broken(self) -> bool:
+        """Whether more was seen of it than can be read from the start without a gap."""
+        return any(end > len(self.data) for _, end, _ in self.copies)
+
+    def append(self, content: bytes, frame: Frame, numbers: Iterable[int]) -> None:
+        """Add what was taken out of other octets: the frame that completed it, numbers of all carriers."""
+        start = len(self.data)
+        end = start + len(content)
+        self.data += content
+        self.chunks.append((start, end, frame))
+        self.copies += ((start, end, number) for number in numbers)
 
     def messages(self) -> Iterator[tuple[int, int]]:
         """Start and end of each whole DNS message, its length left out."""
@@ -93,28 +106,33 @@ class Stream:
         if self.first is None:
             lowest = min(start for start, _, _ in placed)
             placed = [(start - lowest, payload, frame) for start, payload, frame in placed]
-        pieces: list[tuple[int, bytes, Frame]] = []
-        end = 0
-        in_order = True
-        for start, payload, frame in placed:
-            if start == end and in_order:
-                pieces.append((start, payload, frame))
-                end += len(payload)
-            else:
-                in_order = False
-                _insert(pieces, start, payload, frame)
-        octets = Octets()
-        position = 0
-        parts = []
-        for start, payload, frame in pieces:
-            if start != position:
-                break
-            position += len(payload)
-            parts.append(payload)
-            octets.chunks.append((start, position, frame))
-        octets.data = b"".join(parts)
-        octets.copies = [(start, start + len(payload), frame.number) for start, payload, frame in placed]
-        return octets
+        return assemble(placed)
+
+
+def assemble(placed: list[tuple[int, bytes, Frame]]) -> Octets:
+    """Put pieces of a stream together: each with its place in the stream and the frame that it came in."""
+    pieces: list[tuple[int, bytes, Frame]] = []
+    end = 0
+    in_order = True
+    for start, payload, frame in placed:
+        if start == end and in_order:
+            pieces.append((start, payload, frame))
+            end += len(payload)
+        else:
+            in_order = False
+            _insert(pieces, start, payload, frame)
+    octets = Octets()
+    position = 0
+    parts = []
+    for start, payload, frame in pieces:
+        if start != position:
+            break
+        position += len(payload)
+        parts.append(payload)
+        octets.chunks.append((start, position, frame))
+    octets.data = b"".join(parts)
+    octets.copies = [(start, start + len(payload), frame.number) for start, payload, frame in placed]
+    return octets
 
 
 def _insert(pieces: list[tuple[int, bytes, Frame]], start: int, payload: bytes, frame: Frame) -> None:

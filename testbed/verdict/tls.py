@@ -51,13 +51,17 @@ class Session:
     server: Octets = field(default_factory=Octets)
     alerts: list[Alert] = field(default_factory=list)
     unread: Frame | None = None
-    ticket_numbers: set[int] = field(default_factory=set)
-    """Numbers of all frames with a part of a session ticket that came by itself (RFC 8446 section 4.6.1)."""
+    unawaited: set[int] = field(default_factory=set)
+    """Numbers of all frames in which nothing is that anybody waits for: a session ticket that came by itself
+    (RFC 8446 section 4.6.1), what HTTP/2 and QUIC have to say about themselves."""
+    quic: bool = False
+    """Whether it is one over QUIC."""
 
     @property
     def version_text(self) -> str:
         """The version that was agreed on."""
-        return {0x0304: "TLS 1.3", 0x0303: "TLS 1.2"}.get(self.version, f"TLS {self.version:#06x}")
+        text = {0x0304: "TLS 1.3", 0x0303: "TLS 1.2"}.get(self.version, f"TLS {self.version:#06x}")
+        return f"{text} over QUIC" if self.quic else text
 
 
 def looks_like_tls(octets: Octets) -> bool:
@@ -105,21 +109,29 @@ def _end_of_first(octets: Octets, size: int) -> int:
 
 
 def _read_server_hello(session: Session, server: Octets) -> int:
-    """Note what the ServerHello says; the cipher suite, or 0 without one. A HelloRetryRequest is none."""
+    """Note what the ServerHello says; the cipher suite, or 0 without one."""
     for kind, start, end in _records(server):
         body = server.data[start + _RECORD : end]
-        if kind != _HANDSHAKE or not body or body[0] != _SERVER_HELLO:
-            continue
-        message = body[4 : 4 + int.from_bytes(body[1:4])]
-        random = message[2:34]
-        position = 35 + (message[34] if len(message) > 34 else 0)
-        if len(message) < position + 3 or random == _RETRY:
-            continue
-        session.answer = server.completed(start, end)
-        session.answer_random = random
-        session.version = _selected_version(message, position + 3)
-        return int.from_bytes(message[position : position + 2])
+        if kind == _HANDSHAKE and body[:1] == bytes((_SERVER_HELLO,)):
+            suite = take_server_hello(session, body[4 : 4 + int.from_bytes(body[1:4])])
+            if suite is not None:
+                session.answer = server.completed(start, end)
+                return suite
     return 0
+
+
+def take_server_hello(session: Session, message: bytes) -> int | None:
+    """Note what a ServerHello, given without its header, says; the cipher suite.
+
+    None for a HelloRetryRequest, and for what ends too early.
+    """
+    random = message[2:34]
+    position = 35 + (message[34] if len(message) > 34 else 0)
+    if len(message) < position + 3 or random == _RETRY:
+        return None
+    session.answer_random = random
+    session.version = _selected_version(message, position + 3)
+    return int.from_bytes(message[position : position + 2])
 
 
 def _selected_version(message: bytes, position: int) -> int:
@@ -144,8 +156,6 @@ class _Reader:
         self._opener = opener
         self._from_client = from_client
         self._plain = session.client if from_client else session.server
-        self._parts: list[bytes] = []
-        self._size = 0
         self._protected = False
 
     def run(self) -> None:
@@ -163,23 +173,19 @@ class _Reader:
                     self._session.unread = self._octets.completed(start, end)
             elif kind == _ALERT:
                 self._take(kind, data[start + _RECORD : end], start, end)
-        self._plain.data = b"".join(self._parts)
-        self._session.ticket_numbers -= {number for *_, number in self._plain.copies}
+        self._session.unawaited -= {number for *_, number in self._plain.copies}
 
     def _take(self, kind: int, content: bytes, start: int, end: int) -> None:
         session = self._session
         if kind == _DATA:
             if content:
-                first, self._size = self._size, self._size + len(content)
-                self._parts.append(content)
-                self._plain.chunks.append((first, self._size, self._octets.completed(start, end)))
-                carriers = self._octets.carriers(start, end)
-                self._plain.copies += ((first, self._size, number) for number in carriers)
+                completed = self._octets.completed(start, end)
+                self._plain.append(content, completed, self._octets.carriers(start, end))
         elif kind == _HANDSHAKE and self._from_client:
             if content[:1] == bytes((_FINISHED,)) and session.finished is None:
                 session.finished = self._octets.completed(start, end)
         elif kind == _HANDSHAKE and content[:1] == bytes((_TICKET,)):
-            session.ticket_numbers |= self._octets.carriers(start, end)
+            session.unawaited |= self._octets.carriers(start, end)
         elif kind == _ALERT and len(content) == 2 and content[1]:
             frame = self._octets.completed(start, end)
             session.alerts.append(Alert(self._from_client, content[1], frame))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from testbed.core.transport import Transport
 from testbed.evidence import Frame, LinkCapture, PhaseEvidence, Side
-from testbed.topology import CLIENT
+from testbed.topology import CA, CLIENT
 from testbed.verdict import tls
 from testbed.verdict.frames import Fragment, Packet
 from testbed.verdict.messages import Dns
@@ -54,6 +54,32 @@ class Message:
 
 
 @dataclass(slots=True)
+class Request:
+    """A request over HTTP. ``text`` are its header fields, ``authority`` the host that it is for."""
+
+    link: str
+    frame: Frame
+    peer: bytes
+    session: tls.Session | None
+    authority: str
+    path: str
+    text: Octets
+
+    @property
+    def towards(self) -> Towards:
+        """Which way it went."""
+        return towards(self.frame)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it came to the hop from a host."""
+        return not self.frame.outgoing
+
+
+SignKind = Literal["syn", "hello", "session", "alert", "reset", "icmp", "quic", "close", "http"]
+
+
+@dataclass(slots=True)
 class Sign:
     """Something else worth a line: a handshake, or how one failed.
 
@@ -61,7 +87,7 @@ class Sign:
     "session".
     """
 
-    kind: Literal["syn", "hello", "session", "alert", "reset", "icmp", "quic"]
+    kind: SignKind
     link: str
     frame: Frame
     transport: str
@@ -86,10 +112,11 @@ class SideView:
     link: str
     packets: list[Packet | Fragment] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     signs: list[Sign] = field(default_factory=list)
     sessions: list[tls.Session] = field(default_factory=list)
     streams: list[tuple[tls.Session | None, Octets]] = field(default_factory=list)
-    """What went over TCP in clear, and what was decrypted of TLS sessions."""
+    """What went over TCP in clear, and what was decrypted of TLS sessions. Of HTTP, what its frames carry."""
     opaque: set[int] = field(default_factory=set)
     unread: list[tuple[Frame, str]] = field(default_factory=list)
     """Frames in which the resolver said something that could not be decrypted, and what that was."""
@@ -108,8 +135,8 @@ class PhaseView:
         self.resolver = {link: read(capture, "resolver") for link, capture in evidence.captures.items()}
 
     def server_links(self) -> Iterator[SideView]:
-        """The resolver's side of every link but the client's."""
-        return (view for link, view in self.resolver.items() if link != CLIENT)
+        """The resolver's side of every link from it to servers."""
+        return (view for link, view in self.resolver.items() if link not in (CLIENT, CA))
 
     def sides(self, link: str) -> list[SideView]:
         """Both sides of a link, the resolver's first; none if there is no capture."""

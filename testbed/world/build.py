@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import dns.edns
 import dns.message
 import dns.name
 import dns.rdatatype
@@ -141,7 +142,10 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool) -
         authority=plan.issuer,
         trust_anchor=_trust_anchor(plan),
         extensions=tuple(extension for extension in extensions if extension is not None),
-        statements={server.role: _statements(server, plan, zones) for server in topology.servers},
+        statements={
+            server.role: _statements(server, plan, zones, described.report_channel.get(server.role))
+            for server in topology.servers
+        },
         past=Past(written, described, seed, life),
     )
 
@@ -151,9 +155,24 @@ def _trust_anchor(plan: Draft) -> dns.rrset.RRset | None:
     return ds_for(dns.name.root, keys, ttl=TTL) if keys is not None else None
 
 
-def _statements(server: Server, plan: Draft, zones: Mapping[dns.name.Name, Zone]) -> tuple[Statement, ...]:
-    """What the published signals have a server say of itself."""
+def _statements(
+    server: Server, plan: Draft, zones: Mapping[dns.name.Name, Zone], agent: dns.name.Name | None
+) -> tuple[Statement, ...]:
+    """What the published signals have a server say of itself, and whom it wants failures reported to."""
     home = zones[plan.deployment.zone_of(server.name).origin]
     deployed = plan.deployed(server)
     said = (signal.speak(deployed, home, parameters) for signal, parameters in plan.published)
-    return tuple(statement for statement in said if statement is not None)
+    reporting = (_report_channel(agent),) if agent is not None else ()
+    return (*(statement for statement in said if statement is not None), *reporting)
+
+
+def _report_channel(agent: dns.name.Name) -> Statement:
+    """Whom failures are to be reported to, in each response to a query with EDNS (RFC 9567)."""
+
+    def add(
+        _query: dns.message.Message, response: dns.message.Message, _zone: Zone, _over: Transport
+    ) -> None:
+        if response.opt is not None:
+            message.add_option(response, dns.edns.ReportChannelOption(agent))
+
+    return add

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import dns.message
 import dns.name
 import dns.rdatatype
 
+from testbed import transports
 from testbed.attack import catalogue
 from testbed.core import message
 from testbed.core.transport import Transport, TransportError
@@ -19,7 +21,7 @@ from testbed.run.cast import scene
 from testbed.run.stage import Stage
 from testbed.scenario.world import World as Described
 from testbed.topology import load
-from testbed.transports import dot, tcp, udp
+from testbed.transports import tcp, udp
 from testbed.world.build import build
 
 TOPOLOGY = load("hosted")
@@ -28,8 +30,15 @@ SERVER = TOPOLOGY.by_role[LINK]
 RESOLVER = TOPOLOGY.resolver_addresses
 WORLD = build(
     TOPOLOGY,
-    Described.model_validate({"signal": ["ds-glue"], "secure": [LINK, "target"], "signed": []}),
+    Described.model_validate(
+        {
+            "signal": ["ds-glue"],
+            "secure": {LINK: {"transports": ["dot", "doq", "doh"]}, "target": {}},
+            "signed": [],
+        }
+    ),
 )
+TRANSPORTS = (Transport.UDP, Transport.TCP, Transport.DOT, Transport.DOQ, Transport.DOH)
 QUESTIONS = {
     "delegation": ("www.dnshost.net.", "A"),
     "keys": ("dnshost.net.", "DS"),
@@ -42,17 +51,18 @@ def query(name, rdtype, number):
     return message.query(dns.name.from_text(name), dns.rdatatype.from_text(rdtype), id=number)
 
 
-async def ask(stage, transport, family, wire):
+async def ask(stage, transport, family, wire, server=SERVER):
     """The answer's octets, or in a word how it failed."""
-    host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
+    host, local, remote = stage.network.resolver, RESOLVER[family], server.addresses[family]
     try:
         if transport is Transport.UDP:
             return await udp.exchange(host, (local, 0), (remote, 53), wire, lambda data: True, 2.0)
         if transport is Transport.TCP:
             session = await tcp.connect(host, local, (remote, 53), timeout=2.0)
         else:
-            name = str(SERVER.name).rstrip(".")
-            session = await dot.connect(host, local, (remote, 853), sni=name, timeout=2.0)
+            name = str(server.name).rstrip(".")
+            connect = transports.load(transport).connect
+            session = await connect(host, local, (remote, transport.port), sni=name, timeout=2.0)
         answer = await session.exchange(wire, 2.0)
         session.close()
         return answer
@@ -61,7 +71,7 @@ async def ask(stage, transport, family, wire):
 
 
 async def touch_quic(stage, family):
-    """How a datagram to the port of DoQ fares; no server listens there."""
+    """How a datagram to the port of DoQ fares that no server answers."""
     host, local, remote = stage.network.resolver, RESOLVER[family], SERVER.addresses[family]
     try:
         await udp.exchange(host, (local, 0), (remote, 853), b"\xc3" + bytes(1199), lambda data: True, 2.0)
@@ -90,7 +100,7 @@ async def meet(stage, name, **parameters):
     )
     link.switch({0})
     seen = {}
-    for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+    for transport in TRANSPORTS:
         for family in (0, 1):
             for label, (qname, rdtype) in QUESTIONS.items():
                 wire = query(qname, rdtype, 7).to_wire()
@@ -119,6 +129,8 @@ async def untouched(stage):
         "    def response(self, response): return None\n"
         "    def connect(self, connect): return None\n"
         "    def handshake(self, handshake): return None\n"
+        "    def established(self, session): return None\n"
+        "    def datagram(self, datagram): return None\n"
     )
     kind = catalogue.load("idle", (folder,))
     attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters())
@@ -127,7 +139,7 @@ async def untouched(stage):
     for present in (False, True):
         link.switch({0} if present else set())
         answers = []
-        for transport in (Transport.UDP, Transport.TCP, Transport.DOT):
+        for transport in TRANSPORTS:
             for family in (0, 1):
                 for number, (qname, rdtype) in enumerate(QUESTIONS.values()):
                     wire = query(qname, rdtype, number).to_wire()
@@ -137,6 +149,29 @@ async def untouched(stage):
     link.close()
     await stage.loop.quiesce()
     return seen
+
+
+async def several(stage):
+    """Which of the servers on one link answer while an attacker sits there that looks at messages."""
+    stage.begin()
+    link = "root"
+    world = build(stage.topology, Described())
+    services = stage.servers(world, (), [])
+    kind = catalogue.load("strip-svcb")
+    attacker = kind(scene(world, link, random.Random(0)), kind.Parameters())
+    attacked = AttackedLink(stage.network.hops[link], [attacker], lambda a: link, None, lambda line: None)
+    attacked.switch({0})
+    seen = {}
+    for server in stage.topology.on_link(link):
+        for transport in (Transport.UDP, Transport.TCP):
+            for family in (0, 1):
+                wire = query(".", "SOA", 7).to_wire()
+                answer = described(await ask(stage, transport, family, wire, server))
+                seen[f"{server.role} {transport} {family}"] = answer
+    attacked.close()
+    services.close()
+    await stage.loop.quiesce()
+    print(json.dumps(seen))
 
 
 async def main(stage):
@@ -152,6 +187,23 @@ async def main(stage):
             f"block-tls {how}": await meet(stage, "block-tls", how=how)
             for how in ("reset", "drop", "icmp", "alert")
         },
+        "hinder drop": await meet(stage, "hinder", types=["DS"]),
+        "hinder reset": await meet(stage, "hinder", types=["DS"], how="reset", messages="responses"),
+        "hinder delay": await meet(stage, "hinder", types=["DS"], how="delay", seconds=1),
+        "strip-records": await meet(stage, "strip-records", strip=["DS"], certificate="self-signed"),
+        "forge-records": await meet(
+            stage, "forge-records", types=["DS"], records=["{own-name} 60 A {own-ipv4}"], section="additional"
+        ),
+        "answer": await meet(stage, "answer", types=["DS"], rcode="REFUSED"),
+        "truncate reset": await meet(stage, "truncate"),
+        "truncate drop": await meet(stage, "truncate", tcp="drop"),
+        "block sni": await meet(stage, "block", sni=["{server:ns-parent}"]),
+        "block other sni": await meet(stage, "block", sni=["{server:target}"]),
+        "block alpn": await meet(stage, "block", alpn=["dot"], how="alert"),
+        "block size": await meet(stage, "block", larger_than=1000, how="drop"),
+        "reset-established": await meet(stage, "reset-established"),
+        "slow-handshake": await meet(stage, "slow-handshake", seconds=1),
+        "slower-handshake": await meet(stage, "slow-handshake", seconds=3),
         "observe": await meet(stage, "observe"),
         "untouched": await untouched(stage),
     }
@@ -161,4 +213,5 @@ async def main(stage):
 
 if __name__ == "__main__":
     loop = VirtualLoop()
-    loop.run_until_complete(main(Stage(TOPOLOGY, loop)))
+    play, place = (several, load("roots")) if sys.argv[1:] == ["several"] else (main, TOPOLOGY)
+    loop.run_until_complete(play(Stage(place, loop)))

@@ -1,4 +1,4 @@
-"""On-path attackers do the same over UDP, TCP and TLS, over IPv4 and IPv6, and leave all else alone."""
+"""On-path attackers do the same over all transports, over IPv4 and IPv6, and leave all else alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sandboxed import run
 pytestmark = pytest.mark.wire
 
 CLEAR = [f"{transport} {family}" for transport in ("udp", "tcp") for family in (4, 6)]
-TLS = ["dot 4", "dot 6"]
-EVERYWHERE = CLEAR + TLS
+TLS = [f"{transport} {family}" for transport in ("dot", "doh") for family in (4, 6)]
+QUIC = ["doq 4", "doq 6"]
+EVERYWHERE = CLEAR + TLS + QUIC
 EVIL = "ns.evil-dns.net."
 
 
@@ -72,6 +73,8 @@ def test_block_tls(seen, how, tls, quic):
     met, plain = seen[f"block-tls {how}"], seen["observe"]
     for where in TLS:
         assert met[f"{where} delegation"] == tls
+    for where in QUIC:
+        assert met[f"{where} delegation"] == quic
     for family in (4, 6):
         assert met[f"quic {family}"] == quic
     for where in CLEAR:
@@ -84,11 +87,84 @@ def test_impersonate_relays(seen, where):
         assert seen["impersonate"][f"{where} {label}"] == seen["observe"][f"{where} {label}"]
 
 
+LABELS = ("delegation", "keys", "service", "other")
+
+
+def same(seen, name, where, *labels):
+    """Whether answers are those that there are without an attacker."""
+    return all(seen[name][f"{where} {label}"] == seen["observe"][f"{where} {label}"] for label in labels)
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_hinder(seen, where):
+    refused = "unreachable" if where.startswith("udp") else "reset"
+    assert seen["hinder drop"][f"{where} keys"] == "timeout"
+    assert seen["hinder reset"][f"{where} keys"] in (refused, "refused", "closed")
+    for name in ("hinder drop", "hinder reset"):
+        assert same(seen, name, where, "delegation", "service", "other")
+    assert same(seen, "hinder delay", where, *LABELS)
+    assert seen["hinder delay"]["counted"][1] == 4
+
+
+@pytest.mark.parametrize("where", TLS)
+@pytest.mark.parametrize("name", ["hinder drop", "forge-records", "answer", "truncate reset"])
+def test_without_a_certificate_tls_is_left_alone(seen, name, where):
+    assert same(seen, name, where, *LABELS)
+
+
+@pytest.mark.parametrize("where", EVERYWHERE)
+def test_strip_records(seen, where):
+    assert seen["strip-records"][f"{where} keys"] == []
+    assert not has(seen["strip-records"][f"{where} delegation"], " DS ")
+    assert same(seen, "strip-records", where, "other")
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_forge_records(seen, where):
+    forged = [one for one in seen["forge-records"][f"{where} keys"] if " A " in one]
+    assert forged == [f"{EVIL} 60 IN A 198.51.100.66"]
+    assert same(seen, "forge-records", where, "delegation", "service", "other")
+
+
+@pytest.mark.parametrize("where", CLEAR)
+def test_answer(seen, where):
+    assert seen["answer"][f"{where} keys"] == []
+    assert same(seen, "answer", where, "delegation", "service", "other")
+
+
+@pytest.mark.parametrize(("how", "failure"), [("reset", "refused"), ("drop", "timeout")])
+def test_truncate(seen, how, failure):
+    for family in (4, 6):
+        assert seen[f"truncate {how}"][f"udp {family} delegation"] == []
+        assert seen[f"truncate {how}"][f"tcp {family} delegation"] == failure
+
+
+@pytest.mark.parametrize(
+    ("name", "dot", "quic"),
+    [
+        ("block sni", "reset", None),
+        ("block other sni", None, None),
+        ("block alpn", "tls", None),
+        ("block size", None, "timeout"),
+        ("reset-established", "reset", None),
+        ("slow-handshake", None, None),
+        ("slower-handshake", "timeout", None),
+    ],
+)
+def test_what_becomes_of_sessions(seen, name, dot, quic):
+    for family in (4, 6):
+        met = seen[name][f"dot {family} delegation"]
+        assert met == (dot or seen["observe"][f"dot {family} delegation"])
+        assert seen[name][f"quic {family}"] == (quic or seen["observe"][f"quic {family}"])
+    for where in CLEAR:
+        assert same(seen, name, where, *LABELS)
+
+
 def test_what_was_done_is_counted(seen):
     assert seen["observe"]["counted"] == [0, 0]
-    assert seen["impersonate"]["counted"] == [8, 8]
+    assert seen["impersonate"]["counted"] == [24, 24]
     for how in ("reset", "drop", "icmp", "alert"):
-        assert seen[f"block-tls {how}"]["counted"] == [10, 10]
+        assert seen[f"block-tls {how}"]["counted"] == [26, 26]
     for name in ("strip-ds-glue", "forge-ns", "deny-svcb"):
         matched, acted = seen[name]["counted"]
         assert matched == acted > 0
@@ -102,3 +178,9 @@ def test_when_they_leave_everything_is_as_before(seen):
 
 def test_messages_that_nobody_touches_arrive_octet_by_octet(seen):
     assert seen["untouched"]["True"] == seen["untouched"]["False"]
+
+
+def test_each_of_several_servers_on_a_link_can_be_reached_through_an_attacker():
+    answers = json.loads(run("onpath_cases.py", "several"))
+    assert len(answers) == 13 * 4
+    assert all(has(answer, " SOA ") for answer in answers.values())

@@ -55,7 +55,10 @@ needs_tshark = pytest.mark.skipif(
 def dissected(capture: Path) -> dict[int, str]:
     """What Wireshark shows of each packet of a capture, in lower case, by packet number."""
     output = subprocess.run(
-        ["tshark", "-r", str(capture), "-V"], capture_output=True, text=True, check=True
+        ["tshark", "-r", str(capture), "-d", "udp.port==853,quic", "-V"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.lower()
     packets = {}
     for text in ("\n" + output).split("\nframe ")[1:]:

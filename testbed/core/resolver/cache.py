@@ -18,6 +18,9 @@ LONGEST_TTL = 7 * 86400
 NEGATIVE_TTL = 3 * 3600
 """Seconds; the longest that an absence is kept (RFC 2308 section 5)."""
 
+TRANSACTION = 5.0
+"""Seconds for which what has a TTL of zero shows the way in the transaction in progress."""
+
 FAILURE_TTL = 5.0
 """Seconds for which a failed resolution is not tried again (RFC 9520 section 3.2: 1 s to 5 min)."""
 
@@ -112,6 +115,12 @@ class Cache:
             return None
         return known
 
+    def get_way(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, now: float) -> Known | None:
+        """An RRset of any rank, for the transaction in progress even if its TTL is zero."""
+        known = self._known.get((name, rdtype))
+        grace = TRANSACTION if known is not None and known.rrset.ttl == 0 else 0.0
+        return self.get(name, rdtype, now - grace)
+
     def put_absent(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType, absent: Absent) -> None:
         """Keep an absence; NXDOMAIN is kept for all types (RFC 2308 section 5)."""
         if absent.rcode == dns.rcode.NXDOMAIN:
@@ -152,6 +161,14 @@ class Cache:
 def lifetime(rrset: dns.rrset.RRset, now: float, cap: float = LONGEST_TTL) -> float:
     """When an RRset received now expires."""
     return now + min(rrset.ttl, cap)
+
+
+def way_lifetime(rrset: dns.rrset.RRset, now: float, cap: float = LONGEST_TTL) -> float:
+    """When an RRset received now expires that shows the way.
+
+    A TTL of zero is for the transaction in progress (RFC 1035 section 3.2.1).
+    """
+    return now + (min(rrset.ttl, cap) or TRANSACTION)
 
 
 def aged(known: Known, now: float) -> dns.rrset.RRset:

@@ -93,6 +93,7 @@ class Contact:
                 except (TransportError, ResolutionError) as error:
                     failures.append(f"{sni_text(server)} at {address}: {error}")
                     continue
+                self._memory.hear_agent(delegation.zone, received.message)
                 reason = _failed_rcode(received.message) or useless(received.message)
                 if reason is None:
                     self._learn(delegation, received)
@@ -157,7 +158,7 @@ class Contact:
         if plan.probe:
             transport, probed, response = yield from self._probe.exchange(peer, question, path)
             return self._received(delegation, peer, transport, probed, response)
-        transport, response = yield from self._wire.in_clear(peer.address, question)
+        transport, response = yield from self._wire.in_clear(peer.address, question, by_stream=path.by_stream)
         return self._received(delegation, peer, transport, None, response)
 
     def _encrypted(

@@ -20,9 +20,10 @@ from testbed.core import message
 from testbed.core.resolver.cache import Security
 from testbed.core.resolver.contact import Contact
 from testbed.core.resolver.iterate import Iterator, Resolved
+from testbed.core.resolver.report import Reporter
 from testbed.core.resolver.requests import Answer, Session
 from testbed.core.resolver.state import Configuration, Effort, Memory, Path, ResolutionError, TraceEvent
-from testbed.core.resolver.tasks import Scheduler, Task
+from testbed.core.resolver.tasks import Scheduler, Spawn, Task
 from testbed.core.resolver.trust import Trust, find
 from testbed.core.signal import Looked, Lookup
 from testbed.core.transport import TransportError
@@ -47,6 +48,7 @@ class Resolver:
         contact = Contact(self._memory, self._addresses, self._lookup)
         self._mirror = contact.mirror
         self._iterator = Iterator(self._memory, contact, Trust(self._memory, contact), self._lookup)
+        self._reporter = Reporter(self._memory, self._iterator.resolve)
 
     @property
     def trace(self) -> list[TraceEvent]:
@@ -89,8 +91,15 @@ class Resolver:
                 raise error
             self.answers.append(Answer(token, self._respond(query, resolved, error)))
 
-        task = self._iterator.resolve(question.name, question.rdtype, Path(Effort()))
-        self._scheduler.start(task, done)
+        self._scheduler.start(self._resolve(question.name, question.rdtype), done)
+
+    def _resolve(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Task[Resolved]:
+        """Resolve for a client, who does not wait for the report of a failure."""
+        try:
+            return (yield from self._iterator.resolve(name, rdtype, Path(Effort())))
+        except ResolutionError as error:
+            yield Spawn(self._reporter.report(error))
+            raise
 
     def wake(self) -> None:
         """Do what is to be done at ``alarm``."""

@@ -12,7 +12,7 @@ from testbed.core.deleg import DELEG
 from testbed.core.delegation import Delegation, Referral, address_of
 from testbed.core.lookup import parents_own
 from testbed.core.resolver import responses
-from testbed.core.resolver.cache import Known, Rank, Security, Standing, lifetime
+from testbed.core.resolver.cache import Known, Rank, Security, Standing, lifetime, way_lifetime
 from testbed.core.resolver.contact import Contact, Received
 from testbed.core.resolver.requests import sni_text
 from testbed.core.resolver.responses import Kind
@@ -86,7 +86,7 @@ class Cuts:
             ds_standing=ds_standing,
             standing=received.standing,
             message=received.message,
-            until=min(lifetime(rrset, now) for rrset in (given, ds) if rrset is not None),
+            until=min(way_lifetime(rrset, now) for rrset in (given, ds) if rrset is not None),
             deleg=deleg,
         )
         yield from self._complete(referral, path)
@@ -272,7 +272,7 @@ class Cuts:
             ds, security = said
             deleg = (yield from self._ask_deleg(delegation, keys, child, path)) if keys.adt else None
             now = self._memory.clock()
-            until = delegation.until if deleg is None else lifetime(deleg, now)
+            until = delegation.until if deleg is None else way_lifetime(deleg, now)
             referral = Referral(
                 parent=delegation.zone,
                 zone=child,

@@ -139,6 +139,7 @@ class Iterator:
         except CircleError:
             raise
         except ResolutionError as error:
+            error.subject = error.subject or (name, rdtype)
             memory.cache.put_failure(name, rdtype, error, memory.clock())
             raise
         return step

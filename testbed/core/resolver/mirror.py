@@ -41,8 +41,8 @@ a limit, and one who alters a copy must not be the one to set it. The root's SOA
 
 _ROOT = dns.name.root
 _WORK = ("mirror",)
-_CARRIERS = {Transport.DOT}
-"""Encrypted transports that carry transfers (RFC 9103)."""
+_CARRIERS = {Transport.DOT, Transport.DOQ}
+"""Encrypted transports that carry transfers (RFC 9103, RFC 9250 section 5.7)."""
 
 
 @dataclass(frozen=True, slots=True)

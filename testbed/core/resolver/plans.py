@@ -77,9 +77,9 @@ class Plans:
         promised = memory.promised(delegation.zone, server, address)
         endpoint = delegation.endpoints.get(server)
         if offer is not None:
-            return self._following(offer, promised, endpoint)
+            return self._following(offer, bool(promised), endpoint)
         if promised:
-            transports = tuple((item, item.port) for item in memory.configuration.transports)
+            transports = tuple((item, item.port) for item in promised)
             return Plan(transports, clear=False, authenticate=True)
         if policy.encryption == "always" and not _discovering(path):
             raise ResolutionError(UNABLE_TO_CONFORM, "no accepted signal, and clear text is not allowed")

@@ -18,7 +18,8 @@ class Probe:
 
     A query goes over an established session, and over Do53 if that fails. After a recent success it waits
     for a new session. Otherwise it goes over Do53, while handshakes run beside it; whichever path first
-    leads to a response wins, and a session that comes too late for this query serves the next.
+    leads to a response wins, and a session that comes too late for this query serves the next. Transports
+    are tried at the same time, as in Happy Eyeballs (section 4.6.2, RFC 8305).
     """
 
     def __init__(self, memory: Memory, wire: Wire) -> None:
@@ -32,30 +33,41 @@ class Probe:
             return (yield from self._encrypted_first(peer, question, (advice.session,), path))
         if not advice.do53:
             return (yield from self._encrypted_first(peer, question, advice.connect, path))
-        for transport in advice.connect:
-            yield Spawn(self._background(peer, transport, path))
-        paths = [self._in_clear(peer.address, question)]
-        paths += [self._encrypted(peer, question, transport, path) for transport in advice.connect]
-        won: Exchanged = yield First(tuple(paths))
+        in_clear = self._in_clear(peer.address, question, path)
+        return (yield from self._race(peer, question, advice.connect, path, in_clear))
+
+    def _race(
+        self,
+        peer: Peer,
+        question: Question,
+        transports: tuple[Transport, ...],
+        path: Path,
+        *others: Task[Exchanged],
+    ) -> Task[Exchanged]:
+        """Try transports, and what else there is, at the same time. Handshakes that lose go on."""
+        if others or len(transports) > 1:
+            for transport in transports:
+                yield Spawn(self._background(peer, transport, path))
+        encrypted = (self._encrypted(peer, question, transport, path) for transport in transports)
+        won: Exchanged = yield First((*others, *encrypted))
         return won
 
     def _encrypted_first(
         self, peer: Peer, question: Question, transports: tuple[Transport, ...], path: Path
     ) -> Task[Exchanged]:
-        for transport in transports:
-            try:
-                return (yield from self._encrypted(peer, question, transport, path))
-            except TransportError as error:
-                self._memory.note(
-                    "fallback",
-                    f"{transport} to {peer.address} failed ({error}), asks in clear",
-                    server=peer.address,
-                    transport=transport,
-                )
-        return (yield from self._in_clear(peer.address, question))
+        try:
+            return (yield from self._race(peer, question, transports, path))
+        except TransportError as error:
+            self._memory.note(
+                "fallback",
+                f"{' and '.join(transports)} to {peer.address} failed ({error}), asks in clear",
+                server=peer.address,
+                transport=transports[0],
+            )
+        return (yield from self._in_clear(peer.address, question, path))
 
-    def _in_clear(self, address: str, question: Question) -> Task[Exchanged]:
-        transport, response = yield from self._wire.in_clear(address, question)
+    def _in_clear(self, address: str, question: Question, path: Path) -> Task[Exchanged]:
+        transport, response = yield from self._wire.in_clear(address, question, by_stream=path.by_stream)
         return transport, None, response
 
     def _encrypted(self, peer: Peer, question: Question, transport: Transport, path: Path) -> Task[Exchanged]:

@@ -7,15 +7,17 @@ import random
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 
+import dns.message
 import dns.name
 import dns.rdatatype
 import dns.rrset
 from cryptography import x509
 
 from testbed.core.delegation import Delegation, Offer, Offers
+from testbed.core.message import report_channel
 from testbed.core.policy import CommitmentKey, Policy
 from testbed.core.probing import Prober
-from testbed.core.resolver.cache import Cache, Security, Standing
+from testbed.core.resolver.cache import Cache, Key, Security, Standing
 from testbed.core.resolver.requests import Session, sni_text
 from testbed.core.signal import Heard, Signal
 from testbed.core.transport import Transport
@@ -35,12 +37,16 @@ PRECONFIGURED = "preconfigured"
 
 
 class ResolutionError(Exception):
-    """A name could not be resolved. ``code`` is an extended DNS error (RFC 8914), ``text`` says why."""
+    """A name could not be resolved. ``code`` is an extended DNS error (RFC 8914), ``text`` says why.
+
+    ``subject`` is the name and type whose resolution failed, where that is known.
+    """
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.subject: Key | None = None
 
 
 class CircleError(ResolutionError):
@@ -107,6 +113,14 @@ class TraceEvent:
     authenticated: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A server's promise to encrypt, until when, and over what it was made."""
+
+    until: float
+    transport: Transport
+
+
 @dataclass
 class Memory:
     """Everything that a resolver remembers between queries."""
@@ -123,11 +137,13 @@ class Memory:
     trace: list[TraceEvent] = field(default_factory=list)
     hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
     places: dict[str, float] = field(default_factory=dict)
-    promises: dict[Hashable, float] = field(default_factory=dict)
+    promises: dict[Hashable, Promise] = field(default_factory=dict)
+    agents: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
+    """By zone, whom its servers want failures to be reported to (RFC 9567)."""
     prober: Prober = field(init=False)
 
     def __post_init__(self) -> None:
-        self.prober = Prober(self.configuration.transports)
+        self.prober = Prober(self.probed)
         self._prime()
 
     def _prime(self) -> None:
@@ -157,6 +173,12 @@ class Memory:
         return self.configuration.policy
 
     @property
+    def probed(self) -> tuple[Transport, ...]:
+        """The transports that are tried where nothing is known of a server, best first."""
+        spoken = self.configuration.transports
+        return tuple(Transport(item) for item in self.policy.probing if item in spoken)
+
+    @property
     def extended(self) -> bool:
         """Whether delegations may be made of other types than NS."""
         return any(signal.extended for signal in self.configuration.signals)
@@ -168,7 +190,7 @@ class Memory:
         for family, rdtype in ((4, dns.rdatatype.A), (6, dns.rdatatype.AAAA)):
             if family not in self.configuration.families:
                 continue
-            known = self.cache.get(server, rdtype, now)
+            known = self.cache.get_way(server, rdtype, now)
             if known is not None:
                 found += [rdata.address for rdata in known.rrset]
             else:
@@ -184,11 +206,20 @@ class Memory:
 
         Only then does a failed lookup mean that something is withheld (RFC 9460 section 3.1).
         """
-        for depth in range(len(name), 0, -1):
-            delegation = self.delegations.get(name.split(depth)[1])
-            if delegation is not None:
-                return delegation.security is Security.SECURE
-        return False
+        return self.delegations[self.zone_of(name)].security is Security.SECURE
+
+    def zone_of(self, name: dns.name.Name) -> dns.name.Name:
+        """The zone that holds a name, as far as is known."""
+        parents = (name.split(depth)[1] for depth in range(len(name), 0, -1))
+        return next(parent for parent in parents if parent in self.delegations)
+
+    def hear_agent(self, zone: dns.name.Name, response: dns.message.Message) -> None:
+        """Remember whom a server of a zone names in a response, the last one instead of those before."""
+        agent = report_channel(response)
+        if agent is not None:
+            self.agents[zone] = agent
+        else:
+            self.agents.pop(zone, None)
 
     def accept_promise(self, heard: Heard, now: float) -> None:
         """Remember a server's promise to encrypt, if the policy accepts it from where it came.
@@ -203,7 +234,7 @@ class Memory:
         assert heard.promise is not None
         key = _promise_key(policy.commitment, heard.zone, heard.server, heard.address)
         if heard.promise:
-            self.promises[key] = now + heard.promise
+            self.promises[key] = Promise(now + heard.promise, heard.transport)
             said = f"promises to encrypt for {heard.promise} s, kept for the {policy.commitment}"
         else:
             self.promises.pop(key, None)
@@ -215,12 +246,17 @@ class Memory:
             transport=heard.transport,
         )
 
-    def promised(self, zone: dns.name.Name, server: dns.name.Name, address: str) -> bool:
-        """Whether a promise to encrypt is in force, for whatever the policy keeps promises."""
+    def promised(self, zone: dns.name.Name, server: dns.name.Name, address: str) -> tuple[Transport, ...]:
+        """Over what a server has promised to encrypt; nothing where no promise is in force.
+
+        Promises are kept for whatever the policy says. One that was made in clear names no transport.
+        """
         if self.policy.commitment == "none":
-            return False
-        key = _promise_key(self.policy.commitment, zone, server, address)
-        return self.promises.get(key, 0.0) > self.clock()
+            return ()
+        promise = self.promises.get(_promise_key(self.policy.commitment, zone, server, address))
+        if promise is None or promise.until <= self.clock():
+            return ()
+        return (promise.transport,) if promise.transport.encrypted else self.probed
 
     def in_order(self, addresses: list[str]) -> list[str]:
         """Addresses in an order that is random, but stays, so that sessions are used again."""
@@ -255,6 +291,7 @@ class Memory:
         self.delegations.clear()
         self.keys.clear()
         self.unreachable.clear()
+        self.agents.clear()
         self._prime()
 
 
@@ -288,12 +325,14 @@ class Effort:
 class Path:
     """Where in the tree of nested work a task is, so that circles are seen.
 
-    ``pending`` holds what is being worked on by the task and by those that wait for it.
+    ``pending`` holds what is being worked on by the task and by those that wait for it. ``by_stream`` has
+    clear text go over TCP.
     """
 
     effort: Effort
     depth: int = 0
     pending: frozenset[object] = frozenset()
+    by_stream: bool = False
 
     def enter(self, work: object) -> Path:
         """The path of work nested in this one. Raises CircleError when that closes a circle."""
@@ -301,4 +340,4 @@ class Path:
             raise CircleError(0, f"needs itself: {work}")
         if self.depth >= NESTED_RESOLUTIONS:
             raise CircleError(0, f"nested deeper than {NESTED_RESOLUTIONS}: {work}")
-        return Path(self.effort, self.depth + 1, self.pending | {work})
+        return Path(self.effort, self.depth + 1, self.pending | {work}, self.by_stream)

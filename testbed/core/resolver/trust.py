@@ -14,7 +14,7 @@ from testbed.core import denial, validation
 from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Delegation
 from testbed.core.rdata import ADT_FLAG
-from testbed.core.resolver.cache import Security, lifetime
+from testbed.core.resolver.cache import Security, way_lifetime
 from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Once, Task
 from testbed.core.resolver.wire import Question
@@ -22,7 +22,7 @@ from testbed.core.resolver.wire import Question
 if TYPE_CHECKING:  # it asks the local root, which needs parts of this module
     from testbed.core.resolver.contact import Contact
 
-BOGUS, NSEC_MISSING = 6, 12
+BOGUS, DNSKEY_MISSING, NSEC_MISSING = 6, 9, 12
 """Extended DNS errors (RFC 8914)."""
 
 KEY_TTL = 86400.0
@@ -54,9 +54,21 @@ class Trust:
         zone = delegation.zone
         assert delegation.ds is not None
         question = Question(zone, dns.rdatatype.DNSKEY)
-        received = yield from self._contact.ask(
-            delegation, question, path, lambda response: _lacks_keys(response, zone)
-        )
+        lacking: list[dns.message.Message] = []
+
+        def useless(response: dns.message.Message) -> str | None:
+            if find(response.answer, zone, dns.rdatatype.DNSKEY) is not None:
+                return None
+            lacking.append(response)
+            return "no DNSKEY records"
+
+        try:
+            received = yield from self._contact.ask(delegation, question, path, useless)
+        except ResolutionError as error:
+            # Servers that answer, and have no keys for the DS, are there; what they say is bogus.
+            if not lacking:
+                raise
+            raise ResolutionError(DNSKEY_MISSING, f"keys of {zone}: {error.text}") from error
         dnskeys = find(received.message.answer, zone, dns.rdatatype.DNSKEY)
         assert dnskeys is not None
         signatures = find_signatures(received.message.answer, zone, dns.rdatatype.DNSKEY)
@@ -67,7 +79,7 @@ class Trust:
             memory.note("validation", f"keys of {zone} are bogus: {bogus.text}")
             raise ResolutionError(bogus.code, f"keys of {zone}: {bogus.text}") from bogus
         adt = memory.extended and memory.policy.adt and any(key.flags & ADT_FLAG for key in dnskeys)
-        keys = ZoneKeys(usable, lifetime(usable, now, KEY_TTL), adt)
+        keys = ZoneKeys(usable, way_lifetime(usable, now, KEY_TTL), adt)
         memory.keys[zone] = keys
         memory.note("validation", f"keys of {zone} are secure")
         return keys
@@ -191,10 +203,4 @@ def find_signatures(
     for rrset in section:
         if rrset.rdtype == dns.rdatatype.RRSIG and rrset.covers == covers and rrset.name == name:
             return rrset
-    return None
-
-
-def _lacks_keys(response: dns.message.Message, zone: dns.name.Name) -> str | None:
-    if find(response.answer, zone, dns.rdatatype.DNSKEY) is None:
-        return "no DNSKEY records"
     return None

@@ -229,11 +229,14 @@ class Wire:
             signal.dress(query)
         return query
 
-    def in_clear(self, address: str, question: Question) -> Task[tuple[Transport, dns.message.Message]]:
-        """Ask over UDP, and over TCP when the response was truncated (RFC 7766 section 5)."""
-        response = yield from self._datagram(address, question)
-        if not response.flags & dns.flags.TC:
-            return Transport.UDP, response
+    def in_clear(
+        self, address: str, question: Question, *, by_stream: bool = False
+    ) -> Task[tuple[Transport, dns.message.Message]]:
+        """Ask over UDP, and over TCP if the response was truncated (RFC 7766 section 5) or at once."""
+        if not by_stream:
+            response = yield from self._datagram(address, question)
+            if not response.flags & dns.flags.TC:
+                return Transport.UDP, response
         session: Session = yield Dial(address, Transport.TCP.port, Transport.TCP, None, STREAM_TIMEOUT)
         response = yield from self.over(session, question)
         yield HangUp(session)

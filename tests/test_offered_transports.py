@@ -1,0 +1,135 @@
+"""Servers that offer one encrypted transport only: every signal that names transports leads there."""
+
+import dns.rcode
+import pytest
+from signalling import SECRET, asked, over, switch
+from worlds import attacker, network, policy, world
+
+from testbed.run.cast import ENCRYPTED
+
+TRANSPORTS = [str(transport) for transport in ENCRYPTED]
+
+SIGNALS = [
+    "svcb-query",
+    "svcb-glue",
+    "svcb-at-target-parent",
+    "ds-glue",
+    "deleg",
+    "name-menu",
+    "child-signal",
+]
+
+
+def offering(*transports, signal=(), **options):
+    return world(signal=signal, secure={"target": {"transports": list(transports)}}, **options)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_signal_leads_to_what_is_offered(signal, transport):
+    net = network(offering(transport, signal=(signal,)), policy("strict"), [signal])
+    assert net.ask("www.example.org.").rcode() == dns.rcode.NOERROR
+    assert net.ask(SECRET).rcode() == dns.rcode.NOERROR
+    assert over(net) == {transport}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_certificate_for_another_name_is_refused(transport):
+    secure = {"target": {"transports": [transport], "certificate": "wrong-name"}}
+    of = world(signal=("svcb-query",), secure=secure)
+    strict = network(of, policy("strict"), ["svcb-query"])
+    assert strict.ask(SECRET).rcode() == dns.rcode.SERVFAIL
+    assert over(strict) == set()
+    opportunistic = network(of, policy("opportunistic"), ["svcb-query"])
+    opportunistic.ask(SECRET)
+    assert over(opportunistic) == {transport}
+
+
+@pytest.mark.parametrize("how", ["reset", "drop", "icmp"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_each_can_be_blocked(transport, how):
+    of = offering(transport, signal=("svcb-query",))
+    for chosen, rcode, transports in (
+        ("strict", dns.rcode.SERVFAIL, set()),
+        ("opportunistic", dns.rcode.NOERROR, {"udp"}),
+    ):
+        block = attacker(of, "block-tls", "target", how=how)
+        net = network(of, policy(chosen), ["svcb-query"], {"target": [block]})
+        assert net.ask(SECRET).rcode() == rcode
+        assert over(net) == transports
+        assert block.actions.total()
+
+
+@pytest.mark.parametrize("blocked", [853, 443])
+def test_what_is_left_open_is_used(blocked):
+    of = offering("dot", "doh", signal=("svcb-query",))
+    block = attacker(of, "block-tls", "target", ports=(blocked,))
+    net = network(of, policy("strict"), ["svcb-query"], {"target": [block]})
+    assert net.ask(SECRET).rcode() == dns.rcode.NOERROR
+    assert over(net) == {"doh" if blocked == 853 else "dot"}
+
+
+class TestProbing:
+    def net(self, *offered, probing=("dot", "doq"), **switches):
+        of = offering(*offered, signed=())
+        return network(of, policy("opportunistic", probing=probing, **switches), ["probing"])
+
+    @pytest.mark.parametrize("offered", ["dot", "doq"])
+    def test_whichever_is_there_is_found(self, offered):
+        net = self.net(offered)
+        net.ask("www.example.org.")
+        net.ask(SECRET)
+        assert ("udp", "www.example.org.") in asked(net)
+        assert over(net) == {offered}
+
+    @pytest.mark.parametrize("first", ["dot", "doq"])
+    def test_the_preferred_one_is_used_where_there_are_both(self, first):
+        net = self.net("dot", "doq", probing=(first, "doq" if first == "dot" else "dot"))
+        net.ask("www.example.org.")
+        net.ask(SECRET)
+        assert over(net) == {first}
+
+    @pytest.mark.parametrize("offered", ["doq", "doh"])
+    def test_nothing_else_is_tried_unasked(self, offered):
+        net = self.net(offered, probing=("dot",))
+        net.ask("www.example.org.")
+        net.ask(SECRET)
+        assert over(net) == {"udp"}
+
+    @pytest.mark.parametrize("offered", ["dot", "doq"])
+    def test_after_a_success_it_waits_for_a_new_session(self, offered):
+        net = self.net(offered)
+        for name in ("www.example.org.", "mail.example.org."):
+            net.ask(name)
+        net.advance(4000)
+        net.ask(SECRET)
+        assert over(net) == {offered}
+
+    @pytest.mark.parametrize(("blocked", "left"), [("dot", "doq"), ("doq", "dot")])
+    def test_what_is_left_open_takes_over(self, blocked, left):
+        of = offering("dot", "doq", signed=())
+        block = attacker(of, "block", "target", transports=(blocked,))
+        chosen = policy("opportunistic", probing=("dot", "doq"))
+        net = network(of, chosen, ["probing"], {"target": [block]})
+        switch(net, "target", False)
+        net.ask("www.example.org.")
+        net.ask("mail.example.org.")
+        net.advance(4000)
+        switch(net, "target", True)
+        net.ask(SECRET)
+        assert over(net) == {left}
+
+
+def test_a_promise_is_kept_over_what_it_was_made_over():
+    of = offering("doq", signal={"commitment": {"max_age": 86400}}, signed=())
+    block = attacker(of, "block-tls", "target")
+    chosen = policy("committed", probing=("dot", "doq"))
+    net = network(of, chosen, ["probing", "commitment"], {"target": [block]})
+    switch(net, "target", False)
+    net.ask("www.example.org.")
+    net.ask("mail.example.org.")
+    switch(net, "target", True)
+    net.advance(61)
+    assert net.ask(SECRET).rcode() == dns.rcode.SERVFAIL
+    assert over(net) == set()
+    assert block.actions == {"reset": len(of.topology.by_role["target"].addresses)}
