@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import testbed
+from testbed.findings import at_rest, decisive, visible
 from testbed.record import Counts, Outcome, Run, Verdict
-from testbed.reports.summary import at_rest, decisive, visible
 
 FOLDER = Path(testbed.__file__).parents[1] / "results" / "reference"
 """Where the accepted results are."""

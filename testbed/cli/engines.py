@@ -24,9 +24,12 @@ def command(
     if as_json:
         typer.echo(json.dumps({"schema": 1, "engines": rows}, indent=2))
         return
-    table = Table(*rows[0], box=None, pad_edge=False, header_style="bold")
+    table = Table("", box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(_shown(value)) for value in row.values()))
+        table.add_column(Text(row["engine"]))
+    for name in rows[0]:
+        if name != "engine":
+            table.add_row(name, *(Text(_shown(row[name])) for row in rows))
     console = Console(highlight=False)
     console.print(table)
     console.print("What they really do, `adox grade ENGINE...` finds out.", soft_wrap=True)

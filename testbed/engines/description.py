@@ -15,10 +15,11 @@ import jinja2
 from pydantic import Field, StrictStr, ValidationError, field_validator
 
 from testbed import signals
+from testbed.core.notation import quoted
 from testbed.core.policy import Policy
 from testbed.scenario import source
 from testbed.scenario.engine import DESCRIPTION as FILE
-from testbed.scenario.errors import ScenarioError, ScenarioErrors, quoted, unknown
+from testbed.scenario.errors import ScenarioError, ScenarioErrors, unknown
 from testbed.scenario.parts import SAID_OF_KEY, Part, as_list, checked, described, problems
 
 TEMPLATE = ".j2"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from testbed.findings import visible
 from testbed.grading.grade import Card, Grade
-from testbed.reports.summary import visible
 
 SIGNS = {"good": "+", "weak": "~", "bad": "-", "open": "?"}
 LEGEND = "+ as a careful resolver does, ~ in part, - not, ? not to be found out"

@@ -18,21 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from testbed.findings import at_rest, decisive, visible
 from testbed.record import Run, Verdict
-from testbed.reports.summary import (
-    Matrix,
-    Row,
-    Status,
-    at_rest,
-    axes,
-    capture_path,
-    decisive,
-    matrix,
-    status,
-    tally,
-    tshark,
-    visible,
-)
+from testbed.reports.summary import Matrix, Row, Status, axes, capture_path, matrix, status, tally, tshark
 
 REDRAW_S = 0.1
 """The live display is drawn again no sooner than this many seconds after the last time."""

@@ -15,14 +15,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from testbed.findings import HOW, at_rest, visible, worst_secret
 from testbed.record import Exposure, Outcome, Run, Secret, Verdict
 from testbed.reports import ladder
 from testbed.reports.summary import (
-    HOW,
     Row,
     Status,
     anchors,
-    at_rest,
     axes,
     capture_path,
     matrix,
@@ -31,8 +30,6 @@ from testbed.reports.summary import (
     tally,
     took,
     tshark,
-    visible,
-    worst_secret,
 )
 
 SYMBOLS = dict(zip(Verdict, "✖●▼■✔?-/", strict=True))

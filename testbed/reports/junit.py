@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from testbed.findings import HOW, at_rest, visible
 from testbed.record import Run
 from testbed.reports.output import write_text
-from testbed.reports.summary import (
-    HOW,
-    Status,
-    at_rest,
-    axes,
-    capture_path,
-    matrix,
-    section,
-    status,
-    took,
-    tshark,
-    visible,
-)
+from testbed.reports.summary import Status, axes, capture_path, matrix, section, status, took, tshark
 
 TRACE_TAIL = 20
 """How many of the resolver's last decisions a failure quotes."""

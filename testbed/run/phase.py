@@ -12,6 +12,7 @@ import dns.message
 
 from testbed.attack.resources import Resources
 from testbed.core import acme, message
+from testbed.core.notation import Question
 from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
@@ -43,7 +44,6 @@ from testbed.scenario.steps import (
     RestartStep,
     WaitIdleStep,
 )
-from testbed.scenario.values import Question
 from testbed.transports import tcp, udp
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import testbed
-from testbed.scenario.errors import quoted, unknown
+from testbed.core.notation import quoted
+from testbed.scenario.errors import unknown
 
 REFERENCE = "reference"
 """The engine that comes with the testbed."""

@@ -1,5 +1,7 @@
 """Real resolvers as programs in their hosts: they answer, are told the time, forget, and encrypt if able."""
 
+import shutil
+
 import pytest
 
 from testbed.engines import catalogue
@@ -114,6 +116,15 @@ def test_one_that_cannot_be_told_the_time_does_not_pass(records):
     (run,) = records["knot-resolver", "engines/ages"]
     assert run.verdict == "not-applicable"
     assert run.expected is None
+
+
+def test_an_engine_of_ones_own_is_a_folder(tmp_path, run_cells):
+    folder = tmp_path / "mine"
+    shutil.copytree(catalogue.load("unbound").folder, folder)
+    (tmp_path / "t.yaml").write_text(AGES)
+    (cell,) = load_file(tmp_path / "t.yaml")
+    (run,) = run_cells([cell.with_engine(str(folder))])
+    assert run.verdict == "safe", run.reason
 
 
 def test_one_that_probes_finds_the_servers_tls(records):
