@@ -62,7 +62,13 @@ SETTINGS: dict[str, str | int] = {
 }
 """Kernel settings of every host, below /proc/sys/net. Made before its interfaces, which inherit them."""
 
-FORWARDING: dict[str, str | int] = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1}
+FORWARDING: dict[str, str | int] = {
+    "ipv4/ip_forward": 1,
+    "ipv6/conf/all/forwarding": 1,
+    # A packet on its way is dropped if it is early found to fit a socket: that of a connection that somebody
+    # in the middle terminated a minute of real time ago. The setting is for IPv6, too.
+    "ipv4/ip_early_demux": 0,
+}
 """Those of hops. Made after their interfaces gave up multicast, or they would join the router groups."""
 
 SIOCETHTOOL = 0x8946

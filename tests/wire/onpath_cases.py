@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import sys
 from pathlib import Path
 
@@ -168,6 +169,41 @@ async def outlived(stage):
     return [before, after, trouble]
 
 
+async def connect_from(stage, family, port, until_closed):
+    """Connect to the server from a port, and close before it does or after it. Whether that worked."""
+    kind = (socket.AF_INET, socket.AF_INET6)[family]
+    with stage.network.resolver.socket(kind, socket.SOCK_STREAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((RESOLVER[family], port))
+        try:
+            async with asyncio.timeout(2):
+                await stage.loop.sock_connect(client, (SERVER.addresses[family], 53))
+        except TimeoutError:
+            return False
+        if until_closed:
+            await stage.loop.sock_recv(client, 1)
+    await stage.loop.quiesce()
+    return True
+
+
+async def reused(stage):
+    """Connections through an attacker, then without it from the same ports while the hop remembers them."""
+    stage.begin()
+    services = stage.servers(WORLD, (), [])
+    kind = catalogue.load("strip-ds-glue")
+    attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters())
+    link = AttackedLink(stage.network.hops[LINK], [attacker], lambda a: LINK, None, lambda line: None)
+    seen = []
+    for present in (True, False):
+        link.switch({0} if present else set())
+        for family in (0, 1):
+            for port, until_closed in ((40001, True), (40002, False)):
+                seen.append(await connect_from(stage, family, port, until_closed and present))
+    link.close()
+    services.close()
+    print(json.dumps(seen))
+
+
 async def several(stage):
     """Which of the servers on one link answer while an attacker sits there that looks at messages."""
     stage.begin()
@@ -231,5 +267,6 @@ async def main(stage):
 
 if __name__ == "__main__":
     loop = VirtualLoop()
-    play, place = (several, load("roots")) if sys.argv[1:] == ["several"] else (main, TOPOLOGY)
+    plays = {"several": (several, load("roots")), "reused": (reused, TOPOLOGY), "main": (main, TOPOLOGY)}
+    play, place = plays[sys.argv[1] if sys.argv[1:] else "main"]
     loop.run_until_complete(play(Stage(place, loop)))

@@ -195,3 +195,7 @@ def test_each_of_several_servers_on_a_link_can_be_reached_through_an_attacker():
     answers = json.loads(run("onpath_cases.py", "several"))
     assert len(answers) == 13 * 4
     assert all(has(answer, " SOA ") for answer in answers.values())
+
+
+def test_a_port_can_be_used_again_once_the_attacker_has_left():
+    assert json.loads(run("onpath_cases.py", "reused")) == [True] * 8
