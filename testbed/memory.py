@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import dns.message
 import dns.name
@@ -227,7 +227,7 @@ class MemoryNetwork:
         line = self._line(request.server, request.transport)
         server = self.world.topology.by_role[line.role]
         chain = self._chains.get(server.link, self._idle)
-        protocol: Literal["tcp", "udp"] = "udp" if request.transport is Transport.DOQ else "tcp"
+        protocol = request.transport.carrier
         first = Connect(protocol, request.port, line.role)
         _refuse(chain.connect(first), timed_out="first packet")
         offers, credential = self.world.services.get(line.role, ((), None))

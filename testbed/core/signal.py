@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from testbed.core.authoritative import ResponseExtension, Statement
 from testbed.core.delegation import Delegation, Offer, Referral
+from testbed.core.policy import Policy
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.transport import Transport
@@ -178,6 +179,10 @@ class Signal:
     def rename(self, server: DeployedServer, parameters: BaseModel) -> dns.name.Name | None:
         """Another name for a server that encrypts, under which zones are delegated to it, if it needs one."""
         return None
+
+    def under(self, policy: Policy) -> Signal:
+        """The signal as a resolver with this policy looks for it."""
+        return self
 
     def dress(self, query: dns.message.Message) -> None:
         """Add to a query what the signal needs: an EDNS option or a flag."""

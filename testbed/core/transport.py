@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 
 class Protection(IntEnum):
@@ -36,6 +37,11 @@ class Transport(StrEnum):
     def stream(self) -> bool:
         """Whether messages are not limited to one datagram, so that truncation has no use."""
         return self is not Transport.UDP
+
+    @property
+    def carrier(self) -> Literal["tcp", "udp"]:
+        """What carries it: QUIC runs over UDP (RFC 9000)."""
+        return "udp" if self in (Transport.UDP, Transport.DOQ) else "tcp"
 
     @property
     def port(self) -> int:
