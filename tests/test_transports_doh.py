@@ -38,6 +38,7 @@ from loopback import (
 )
 from quic_peers import SNI, Relay, run_virtual, scripted_client, scripted_server, udp_port
 
+from testbed.core.dohpath import Template
 from testbed.core.identity import Accepted, WebPki
 from testbed.core.tls_messages import alert_record
 from testbed.core.transport import Failure, Transport, TransportError
@@ -1236,7 +1237,7 @@ def test_requests_in_early_data_wait_for_the_handshake():
         await until(lambda: listener.open == 0)
         client = await scripted_client(remote, alpn_protocols=["h3"], session_ticket=ticket)
         http = H3Connection(client._quic)
-        headers, content = http_messages.request(http_messages.Template(), "POST", "x", query(0))
+        headers, content = http_messages.request(Template(), "POST", "x", query(0))
         http.send_headers(0, http_messages.encoded(headers))
         http.send_data(0, content, end_stream=True)
         client.transmit()

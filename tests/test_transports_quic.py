@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from loopback import CREDENTIAL, HOST, LOOPBACK, LocalHost, echo, query, response, run, until
 from quic_peers import SNI, Doq, configuration, run_virtual, scripted_client, scripted_server, udp_port
 
+from testbed.core.dohpath import Template
 from testbed.core.transport import TransportError
 from testbed.transports import doh, framing, http_messages, quic
 
@@ -428,7 +429,7 @@ def test_a_client_of_http_3_that_sends_nonsense(seed):
         listener = doh.serve(HOST, *remote, echo, credential=CREDENTIAL, alpn="h3", idle_timeout=5)
         loop = asyncio.get_running_loop()
         spoiler = Spoiler(seed, 0.0)
-        headers, content = http_messages.request(http_messages.Template(), "POST", "x", query(0))
+        headers, content = http_messages.request(Template(), "POST", "x", query(0))
         with spoiler.of(is_client=True):
             for _ in range(12):
                 client = await scripted_client(remote, alpn_protocols=["h3"])

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from testbed.core.authoritative import ResponseExtension, Statement
 from testbed.core.delegation import Delegation, Offer, Referral
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.policy import Policy
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
@@ -34,13 +35,24 @@ if TYPE_CHECKING:
 class DeployedServer:
     """A name server as its operator sees it: its name, addresses, and the encryption that it offers.
 
-    ``chain`` holds its certificates, leaf first; empty where it offers no encryption.
+    ``chain`` holds its certificates, leaf first; empty where it offers no encryption. ``path`` is where
+    it has DoH.
     """
 
     name: dns.name.Name
     addresses: tuple[str, ...]
     offers: tuple[tuple[Transport, int], ...]
     chain: tuple[x509.Certificate, ...] = ()
+    path: str = DEFAULT_PATH
+
+    @property
+    def usual(self) -> tuple[Transport, ...]:
+        """The transports that it offers where resolvers expect them: at the default port and path."""
+        return tuple(
+            transport
+            for transport, port in self.offers
+            if port == transport.port and (not transport.http or self.path == DEFAULT_PATH)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,11 @@ class Transport(StrEnum):
         return "udp" if self in (Transport.UDP, Transport.DOQ) else "tcp"
 
     @property
+    def http(self) -> bool:
+        """Whether messages travel in HTTP, where they need a path (RFC 8484)."""
+        return self is Transport.DOH
+
+    @property
     def port(self) -> int:
         """The default port (RFC 1035, RFC 7858 section 3.1, RFC 8484, RFC 9250 section 4.1.1)."""
         return {"dot": 853, "doq": 853, "doh": 443}.get(self.value, 53)

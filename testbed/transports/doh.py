@@ -6,6 +6,7 @@ import asyncio
 import socket
 from functools import partial
 
+from testbed.core.dohpath import DEFAULT_PATH, Template
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, quic, sockets
@@ -13,7 +14,7 @@ from testbed.transports.http2_server import Http2Listener
 from testbed.transports.http2_session import Http2Session
 from testbed.transports.http3_server import Http3Connection
 from testbed.transports.http3_session import Http3Session
-from testbed.transports.http_messages import DEFAULT_TEMPLATE, Method, Template, authority, request
+from testbed.transports.http_messages import Method, authority, request
 from testbed.transports.quic_endpoint import connected
 from testbed.transports.quic_listener import QuicListener
 from testbed.transports.quic_session import IDLE_TIMEOUT as QUIC_IDLE_TIMEOUT
@@ -34,7 +35,7 @@ async def connect(
     timeout: float,
     secrets: Secrets | None = None,
     ticket: Ticket | quic.QuicTicket | None = None,
-    path: str = DEFAULT_TEMPLATE,
+    path: str = DEFAULT_PATH,
     method: Method = "POST",
 ) -> Http2Session | Http3Session:
     """A session whose handshake is complete and whose certificates nobody has looked at yet.
@@ -83,7 +84,7 @@ def serve(
     credential: Credential,
     secrets: Secrets | None = None,
     idle_timeout: float = IDLE_TIMEOUT,
-    path: str = DEFAULT_TEMPLATE,
+    path: str = DEFAULT_PATH,
     alpn: str | None = Transport.DOH.alpn,
     tickets: quic.TicketStore | None = None,
 ) -> Http2Listener | QuicListener:
