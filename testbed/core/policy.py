@@ -59,7 +59,7 @@ Probed = Literal["dot", "doq"]
 """Transports that are tried unasked. RFC 9539 asks resolvers for one of them at least; DoH needs a path that
 nobody tells them."""
 
-Sought = Literal["dot", "doq", "doh"]
+Sought = Literal["dot", "doq", "doh", "doh3"]
 """Transports for which TLSA records are asked for where nothing but them announces encryption."""
 
 Minimisation = Literal["off", "relaxed", "strict"]

@@ -19,7 +19,6 @@ from testbed.core.transport import Transport
 from testbed.onpath.between import TIMEOUT, AnyPath, Between
 from testbed.onpath.surroundings import Surroundings
 from testbed.transports import Address, quic
-from testbed.transports.doh import HTTP3
 from testbed.transports.doq_server import DoqConnection
 from testbed.transports.doq_session import DoqSession
 from testbed.transports.http3_server import Http3Connection
@@ -95,9 +94,9 @@ class QuicFlow(QuicService):
         self._down, self._up = sockets
         self._resolver, self._server = ends
         self._sni = hello.sni
-        self._http = HTTP3 in hello.alpn
-        self._alpn = (HTTP3,) if self._http else (str(Transport.DOQ.alpn),)
-        transport = Transport.DOH if self._http else Transport.DOQ
+        self._http = Transport.DOH3.alpn in hello.alpn
+        transport = Transport.DOH3 if self._http else Transport.DOQ
+        self._alpn = (str(transport.alpn),)
         role = surroundings.role_at(self._server[0])
         self._between = Between(Pending(surroundings.chain, transport, role), self._dial, self.abort)
         self._path = AnyPath()

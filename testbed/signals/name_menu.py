@@ -42,7 +42,7 @@ PARAMETERS = {
 }
 """SvcParams by mnemonic (section "IANA Considerations")."""
 
-_MNEMONICS = {Transport.DOT: "dot", Transport.DOH: "doh", Transport.DOQ: "doq"}
+_MNEMONICS = {Transport.DOT: "dot", Transport.DOH: "doh", Transport.DOH3: "doh3", Transport.DOQ: "doq"}
 
 
 def flagged(name: dns.name.Name) -> bool:
