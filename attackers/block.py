@@ -18,9 +18,9 @@ from testbed.attack.api import (
     Unreachable,
 )
 from testbed.attack.selecting import NamePattern, endpoint, meets
+from testbed.core.notation import parse_name
 from testbed.core.tls_messages import AlertDescription
 from testbed.core.transport import Transport
-from testbed.scenario.values import parse_name
 
 
 class BlockParameters(Parameters):

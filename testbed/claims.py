@@ -118,7 +118,7 @@ def assess(entries: Mapping[str, Entry], matrix: Mapping[str, Entry] | None = No
         number = int(entry["claim"])
         if "as-claimed" in entry:
             runs[number].append(Evidence(id, entry, entry["as-claimed"] == "yes"))
-        elif entry[VERDICT] in ("inconclusive", "skipped"):
+        elif entry[VERDICT] in ("inconclusive", "skipped", "not-applicable"):
             unfinished[number].append(id)
     return tuple(
         Finished(

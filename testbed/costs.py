@@ -160,7 +160,9 @@ def cells() -> list[Cell]:
 def table(runs: Iterable[Run]) -> list[Cost]:
     """Costs from the runs of all cells, by mechanism; one of which some run came to nothing is left out."""
     counted = {
-        run.scenario: run for run in runs if run.verdict not in (Verdict.INCONCLUSIVE, Verdict.SKIPPED)
+        run.scenario: run
+        for run in runs
+        if run.verdict not in (Verdict.INCONCLUSIVE, Verdict.SKIPPED, Verdict.NOT_APPLICABLE)
     }
     plain = {state: _of_one_query(counted, f"{FOLDER}/{PLAIN}/{Transport.DOT}/{state}") for state in STATES}
     costs = []

@@ -6,7 +6,6 @@ Looks only: starts programs to ask for their version, installs and changes nothi
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import ssl
 import subprocess
@@ -18,6 +17,7 @@ from cryptography.hazmat.backends.openssl import backend
 
 from testbed.network.availability import availability
 from testbed.network.sandbox import SYSTEM_PATH
+from testbed.versions import version_in
 
 OLDEST_PYTHON = (3, 11)
 
@@ -73,6 +73,7 @@ PROGRAMS = (
     Program(SERVERS, "kresd", "knot-resolver", "Knot Resolver", ("--version",)),
     Program(SERVERS, "pdns_recursor", "pdns-recursor", "PowerDNS Recursor", ("--version",)),
     Program(SERVERS, "named", "bind9", "BIND, a resolver and authoritative server", ("-v",)),
+    Program(SERVERS, "faketime", "faketime", "the world's time for real resolvers", ("--version",)),
     Program(SERVERS, "nsd", "nsd", "NSD, an authoritative server", ("-v",)),
     Program(SERVERS, "knotd", "knot", "Knot DNS, an authoritative server", ("-V",)),
 )
@@ -154,12 +155,3 @@ def look_for(program: Program) -> Finding:
         # What the dynamic loader says of a missing library, for one.
         return finding(ok=False, detail=f"{path} does not say its version: {answer.stdout.strip()[:200]}")
     return finding(ok=True, detail=f"{version}, {path}")
-
-
-def version_in(text: str) -> str | None:
-    """The first version number in what a program prints: digits, a dot, and what hangs on it.
-
-    A time of day or a date before it, as in a log line, has no dot and is passed over.
-    """
-    found = re.search(r"(?<![\w.])v?(\d+\.\d+[\w.+~-]*)", text)
-    return found[1].rstrip(".") if found else None

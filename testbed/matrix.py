@@ -118,6 +118,7 @@ _CODES = {
     Verdict.SAFE: ".",
     Verdict.INCONCLUSIVE: "?",
     Verdict.SKIPPED: "?",
+    Verdict.NOT_APPLICABLE: "?",
 }
 _SECRETS = {"none": ".", "zone": "Z", "name": "N"}
 _IDLE, _NO_SERVICE = "the attack never fired", "the baseline failed"

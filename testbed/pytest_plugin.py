@@ -93,7 +93,7 @@ class ScenarioItem(pytest.Item):
         except SandboxError as error:
             pytest.skip(str(error))
         self.user_properties.append(("verdict", str(run.verdict)))
-        if status(run) is Status.SKIPPED:
+        if status(run) in (Status.SKIPPED, Status.NOT_APPLICABLE):
             pytest.skip(run.reason)
         if status(run) not in (Status.AS_EXPECTED, Status.UNJUDGED):
             raise DiffersError(run)

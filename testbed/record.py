@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Verdict(StrEnum):
-    """The headline of a run, worst first; the last two say nothing about the resolver."""
+    """The headline of a run, worst first; the last three say nothing about how safe the resolver is."""
 
     HIJACK = "hijack"
     LEAK = "leak"
@@ -21,6 +21,7 @@ class Verdict(StrEnum):
     SAFE = "safe"
     INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
+    NOT_APPLICABLE = "not-applicable"
 
 
 Secret = Literal["none", "zone", "name"]
@@ -87,7 +88,7 @@ class Outcome(_Model):
     answer: tuple[str, ...] = ()
     """One text per query: "NOERROR secret.example.org. A 192.0.2.80", "SERVFAIL (EDE 22)", "no answer"."""
     reason: str = ""
-    """Why the phase is inconclusive, or why the run was skipped."""
+    """Why the phase is inconclusive, or why the run did not take place."""
     evidence: str | None = None
     """The folder that the captures are in."""
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import testbed
+from testbed.findings import at_rest, decisive, visible
 from testbed.record import Counts, Outcome, Run, Verdict
-from testbed.reports.summary import at_rest, decisive, visible
 
 FOLDER = Path(testbed.__file__).parents[1] / "results" / "reference"
 """Where the accepted results are."""
@@ -64,7 +64,7 @@ def entry(run: Run) -> dict[str, str]:
         kept["claim"] = str(run.claim)
     if run.as_claimed is not None:
         kept["as-claimed"] = _YES if run.as_claimed else "no"
-    if run.verdict is Verdict.SKIPPED:
+    if run.verdict in (Verdict.SKIPPED, Verdict.NOT_APPLICABLE):
         return kept
     kept["cost"] = _cost(run.counts)
     if run.baseline is not None:

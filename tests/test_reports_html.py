@@ -12,9 +12,9 @@ from xml.etree import ElementTree as ET
 import pytest
 import records
 
+from testbed.findings import visible
 from testbed.record import Verdict
 from testbed.reports import html as report
-from testbed.reports.summary import visible
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
 

@@ -6,9 +6,9 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.findings import visible
 from testbed.record import TraceLine
 from testbed.reports import junit
-from testbed.reports.summary import visible
 
 
 def parse(runs):

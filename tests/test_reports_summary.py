@@ -8,6 +8,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed import findings
 from testbed.record import Spent, Verdict
 from testbed.reports import summary
 from testbed.reports.summary import Status, took
@@ -29,15 +30,15 @@ def test_inconclusive_is_never_a_pass(fields, expected):
 
 @given(st.text())
 def test_visible_text_is_one_line_of_printable_characters(text):
-    shown = summary.visible(text)
+    shown = findings.visible(text)
     assert not any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in shown)
     assert not any(unicodedata.bidirectional(c) in ("RLO", "LRO", "RLE", "LRE", "PDF") for c in shown)
-    assert summary.visible(shown) == shown
+    assert findings.visible(shown) == shown
 
 
 def test_visible_text_writes_out_what_it_does_not_show():
-    assert summary.visible("a\x1b[31m\u202eb\tc\ud800") == r"a\x1b[31m\u202eb c\ud800"
-    assert summary.visible("zürich 例え") == "zürich 例え"
+    assert findings.visible("a\x1b[31m\u202eb\tc\ud800") == r"a\x1b[31m\u202eb c\ud800"
+    assert findings.visible("zürich 例え") == "zürich 例え"
 
 
 def test_the_matrix_has_policies_as_columns_in_the_usual_order():
@@ -97,7 +98,7 @@ def test_the_sentence_counts_and_says_why_something_was_skipped():
 
 
 def test_the_decisive_packet_of_a_leak_is_the_worst_that_the_attack_exposed():
-    found = summary.decisive(records.forged_ns())
+    found = findings.decisive(records.forged_ns())
     assert found is not None
     assert (found.link, found.packet, found.capture) == ("evil", 8, "attack/evil.pcapng")
     assert "sent to a server that the attacker runs" in found.text
@@ -107,24 +108,24 @@ def test_what_is_exposed_at_rest_decides_only_when_the_attack_exposed_nothing():
     found = records.forged_ns().exposures
     rest = found[1].model_copy(update={"at_rest": True})
     attack = found[0].model_copy(update={"at_rest": False})
-    assert summary.decisive(records.forged_ns(exposures=(rest, attack))).packet == attack.packet
-    assert summary.decisive(records.passive()).packet == 2
+    assert findings.decisive(records.forged_ns(exposures=(rest, attack))).packet == attack.packet
+    assert findings.decisive(records.passive()).packet == 2
 
 
 def test_the_decisive_packet_of_a_denial_is_what_the_attacker_did():
-    found = summary.decisive(records.denial())
+    found = findings.decisive(records.denial())
     assert found is not None
     assert (found.link, found.capture) == ("target", None)
     assert "TCP RST" in found.text
 
 
 def test_a_safe_run_has_no_decisive_packet():
-    assert summary.decisive(records.safe()) is None
+    assert findings.decisive(records.safe()) is None
 
 
 def test_exposed_at_rest_is_told_from_what_the_attack_exposed():
-    assert summary.at_rest(records.forged_ns()) == "zone"
-    assert summary.at_rest(records.downgrade()) == "none"
+    assert findings.at_rest(records.forged_ns()) == "zone"
+    assert findings.at_rest(records.downgrade()) == "none"
 
 
 def test_the_command_survives_a_shell():

@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from scenario_files import GOOD, cell, changed
 
 from testbed.attack.timing import Timing
+from testbed.core.notation import duration_text, parse_duration, parse_question, parse_record
 from testbed.core.policy import POLICIES
 from testbed.core.transport import Transport
 from testbed.record import Counts, Outcome, Verdict
 from testbed.scenario.expectation import Expectation, PhaseExpectation
 from testbed.scenario.model import Scenario
 from testbed.scenario.steps import AdvanceStep, AttackStep, FlushStep, QueryStep, RestartStep, WaitIdleStep
-from testbed.scenario.values import duration_text, parse_duration, parse_question, parse_record
 
 SHORT = "id: a\ntitle: b\n"
 

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, Field
 
 from testbed.attack.api import Attacker, CertificateKind, Handshake, HandshakeAction, Impersonate, Parameters
 from testbed.attack.scene import Scene, stand_in
+from testbed.core.notation import parse_name, parse_record, parse_type
 from testbed.core.transport import Transport
-from testbed.scenario.values import parse_name, parse_record, parse_type
 
 _BELOW = "*."
 _TRANSFERRED_OVER = {

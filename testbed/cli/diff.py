@@ -9,7 +9,7 @@ import typer
 
 from testbed.cli import ExitCode
 from testbed.difference import changes
-from testbed.reports.summary import visible
+from testbed.findings import visible
 from testbed.results import UnusableError, read
 
 

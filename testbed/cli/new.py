@@ -10,7 +10,8 @@ import typer
 
 from testbed.attack import catalogue
 from testbed.attack.skeleton import attacker, test
-from testbed.scenario.errors import ScenarioError, quoted, unknown
+from testbed.core.notation import quoted
+from testbed.scenario.errors import ScenarioError, unknown
 
 KINDS = ("attacker",)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)

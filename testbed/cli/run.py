@@ -12,20 +12,21 @@ from typing import Annotated
 import typer
 
 from testbed.cli import ExitCode
+from testbed.engines import catalogue
 from testbed.network.sandbox import SandboxError
 from testbed.record import Run
 from testbed.reports import console, html, jsonfile, junit
 from testbed.reports.summary import Status, status
 from testbed.run.pool import Pool
 from testbed.scenario.cell import Cell
-from testbed.scenario.engine import engine_named
+from testbed.scenario.engine import REFERENCE, engine_named
 from testbed.scenario.errors import ScenarioError
 from testbed.scenario.load import SCENARIOS, collect
 
 RUNS = Path("results/runs")
 """Where evidence goes, below the working directory."""
 
-_GOOD = (Status.AS_EXPECTED, Status.UNJUDGED, Status.SKIPPED)
+_GOOD = (Status.AS_EXPECTED, Status.UNJUDGED, Status.SKIPPED, Status.NOT_APPLICABLE)
 
 
 def command(
@@ -100,6 +101,8 @@ def _with_engine(cell: Cell, engine: str) -> Cell:
     """The cell, run with another engine. Raises ScenarioError when there is none of this name."""
     try:
         named = engine_named(engine, Path.cwd())
+        if named != REFERENCE:
+            catalogue.load(named)
     except ValueError as error:
         raise ScenarioError(f"--engine {engine}", 0, 0, str(error)) from error
     return cell.with_engine(named)

@@ -81,7 +81,7 @@ class ReferenceResolver:
             self._waiting.append(waiting)
             await waiting
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to serve clients, over UDP and TCP."""
         for address in self._addresses:
             for transport in (udp, tcp):
@@ -94,16 +94,19 @@ class ReferenceResolver:
         self._listeners.clear()
         self._abandon()
 
-    def flush(self) -> None:
+    async def flush(self) -> None:
         """Empty the caches."""
         self._core.flush()
 
-    def restart(self) -> None:
+    async def restart(self) -> None:
         """Forget everything, as a process does that is started anew with nothing kept on disk."""
         self._abandon()
         self._tickets.forget()
         self._past += self._core.trace
         self._core = Resolver(self._configuration, self._clock, self._rng)
+
+    def set_clock(self) -> None:
+        """Nothing to do: it reads the world's own clock."""
 
     def _abandon(self) -> None:
         for task in self._tasks.values():

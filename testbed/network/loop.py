@@ -160,6 +160,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._quiescence: list[asyncio.Future[None]] = []
         self._real_since: float | None = None
         self._quiet_since = (0, 0.0)
+        self._settle = SETTLE
         self._allowed: set[int] = set()
         self.jumps = 0
         self._queues = KernelQueues()
@@ -198,11 +199,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self._held -= 1
 
-    async def quiesce(self) -> None:
+    def skip(self, seconds: float) -> None:
+        """In real time: set the clock forward. Timers on the way are due at once."""
+        self._jump(seconds)
+
+    async def quiesce(self, settle: float = SETTLE) -> None:
         """Wait until the network is quiescent, without letting the clock jump before that.
 
-        In real time: until nothing happened for ``SETTLE`` seconds.
+        In real time: until nothing happened for ``settle`` seconds.
         """
+        self._settle = settle
         self._quiet_since = (self._virtual_selector.batches, time.monotonic())
         waiter = self.create_future()
         self._quiescence.append(waiter)
@@ -271,7 +277,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if batches != self._virtual_selector.batches or self._executing or self._queues.backlog():
             since = now
             self._quiet_since = (self._virtual_selector.batches, since)
-        remaining = since + SETTLE - now
+        remaining = since + self._settle - now
         if remaining <= 0:
             self._tell_quiescence()
             return []

@@ -149,7 +149,9 @@ class _Flow:
         self._upstream_ready()
 
     def _send_up(self, data: bytes) -> None:
-        """Send to the server, now or once it is connected."""
+        """Send to the server, now or once it is connected; what comes after the end is lost."""
+        if self._down.closed:
+            return
         if self._up is not None:
             self._up.write(data)
         else:
@@ -399,6 +401,8 @@ class _TlsFlow(_MessageFlow):
             self._relay_responses(plaintext)
 
     def _to_server(self, wire: bytes) -> None:
+        if self._down.closed:
+            return
         self._waiting_messages.append(wire)
         if self._tls_up.established:
             self._send_waiting()

@@ -18,21 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from testbed.findings import at_rest, decisive, visible
 from testbed.record import Run, Verdict
-from testbed.reports.summary import (
-    Matrix,
-    Row,
-    Status,
-    at_rest,
-    axes,
-    capture_path,
-    decisive,
-    matrix,
-    status,
-    tally,
-    tshark,
-    visible,
-)
+from testbed.reports.summary import Matrix, Row, Status, axes, capture_path, matrix, status, tally, tshark
 
 REDRAW_S = 0.1
 """The live display is drawn again no sooner than this many seconds after the last time."""
@@ -45,6 +33,7 @@ _STYLES = {
     Verdict.SAFE: "green",
     Verdict.INCONCLUSIVE: "cyan",
     Verdict.SKIPPED: "dim",
+    Verdict.NOT_APPLICABLE: "dim",
 }
 _SCENARIO_WIDTH = 28
 """Longer names are wrapped rather than that the policies go below each other."""
@@ -64,8 +53,8 @@ class Signs:
     unjudged: str
 
 
-_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-", strict=True)), "↓", "○", "≠", "·")
-_ASCII = Signs(dict(zip(Verdict, "X*v#+?-", strict=True)), "v", "o:", "!=", ".")
+_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-/", strict=True)), "↓", "○", "≠", "·")
+_ASCII = Signs(dict(zip(Verdict, "X*v#+?-/", strict=True)), "v", "o:", "!=", ".")
 
 
 def terminal(stream: TextIO | None = None, width: int | None = None) -> Console:
@@ -220,7 +209,7 @@ def _legend(runs: Sequence[Run], writer: _Writer) -> Text:
 
 def _closing(runs: Sequence[Run], writer: _Writer, elapsed_s: float | None) -> Text:
     seconds = sum(run.duration_s for run in runs) if elapsed_s is None else elapsed_s
-    ran = sum(run.verdict is not Verdict.SKIPPED for run in runs)
+    ran = sum(status(run) not in (Status.SKIPPED, Status.NOT_APPLICABLE) for run in runs)
     pace = f", {ran / seconds:.1f} runs/s" if ran and seconds > 0 else ""
     statuses = tally(runs).statuses
     style = "bold red" if Status.DIFFERS in statuses else "bold"

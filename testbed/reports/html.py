@@ -15,14 +15,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from testbed.findings import HOW, at_rest, visible, worst_secret
 from testbed.record import Exposure, Outcome, Run, Secret, Verdict
 from testbed.reports import ladder
 from testbed.reports.summary import (
-    HOW,
     Row,
     Status,
     anchors,
-    at_rest,
     axes,
     capture_path,
     matrix,
@@ -31,11 +30,9 @@ from testbed.reports.summary import (
     tally,
     took,
     tshark,
-    visible,
-    worst_secret,
 )
 
-SYMBOLS = dict(zip(Verdict, "✖●▼■✔?-", strict=True))
+SYMBOLS = dict(zip(Verdict, "✖●▼■✔?-/", strict=True))
 """Stands beside the word in every badge, so that colour is never the only sign."""
 
 MEANINGS = {
@@ -46,6 +43,7 @@ MEANINGS = {
     Verdict.SAFE: "none of these",
     Verdict.INCONCLUSIVE: "nothing can be said: the attack never fired, or the run itself failed",
     Verdict.SKIPPED: "not run",
+    Verdict.NOT_APPLICABLE: "nothing that this resolver can do",
 }
 
 

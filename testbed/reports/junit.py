@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from testbed.findings import HOW, at_rest, visible
 from testbed.record import Run
 from testbed.reports.output import write_text
-from testbed.reports.summary import (
-    HOW,
-    Status,
-    at_rest,
-    axes,
-    capture_path,
-    matrix,
-    section,
-    status,
-    took,
-    tshark,
-    visible,
-)
+from testbed.reports.summary import Status, axes, capture_path, matrix, section, status, took, tshark
 
 TRACE_TAIL = 20
 """How many of the resolver's last decisions a failure quotes."""
 
-_COUNTED = {"failures": Status.DIFFERS, "errors": Status.INCONCLUSIVE, "skipped": Status.SKIPPED}
+_NOT_RUN = (Status.SKIPPED, Status.NOT_APPLICABLE)
+_COUNTED = {"failures": (Status.DIFFERS,), "errors": (Status.INCONCLUSIVE,), "skipped": _NOT_RUN}
 
 
 def dump(runs: Sequence[Run]) -> str:
@@ -48,7 +38,7 @@ def write(runs: Sequence[Run], path: str) -> None:
 
 def _suite(tag: str, name: str, runs: Sequence[Run]) -> ET.Element:
     statuses = [status(run) for run in runs]
-    counts = {attribute: str(statuses.count(kind)) for attribute, kind in _COUNTED.items()}
+    counts = {attribute: str(sum(map(statuses.count, kinds))) for attribute, kinds in _COUNTED.items()}
     seconds = f"{sum(run.duration_s for run in runs):.3f}"
     return ET.Element(tag, {"name": visible(name), "tests": str(len(runs)), **counts, "time": seconds})
 
@@ -66,7 +56,7 @@ def _case(run: Run) -> ET.Element:
     for name, value in _properties(run).items():
         ET.SubElement(properties, "property", {"name": visible(name), "value": visible(value)})
     kind = status(run)
-    if kind is Status.SKIPPED:
+    if kind in _NOT_RUN:
         ET.SubElement(case, "skipped", {"message": visible(run.reason)})
     elif kind is Status.INCONCLUSIVE:
         error = ET.SubElement(case, "error", {"message": visible(run.reason), "type": run.verdict})

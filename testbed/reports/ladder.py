@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from testbed.findings import visible
 from testbed.record import Crossing, Run
-from testbed.reports.summary import visible
 from testbed.topology import CA, CLIENT, RESOLVER
 
 COLUMN = 136

@@ -6,10 +6,13 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from testbed.engines import catalogue
+from testbed.engines.program import EngineError
 from testbed.evidence import PhaseEvidence
 from testbed.record import AttackLine, Outcome, Run, Spent, TraceLine, Verdict
 from testbed.run.cast import facts
 from testbed.run.keep import Keeper
+from testbed.run.not_run import record
 from testbed.run.phase import Phase
 from testbed.run.stage import Stage
 from testbed.scenario.cell import Cell
@@ -45,9 +48,16 @@ class Runner:
         self._baselines: OrderedDict[str, _Baseline] = OrderedDict()
 
     async def run(self, cell: Cell) -> Run:
-        """Run a scenario, or a cell of its matrix."""
+        """Run a scenario, or a cell of its matrix. A program that fails leaves it inconclusive."""
+        try:
+            return await self._run(cell)
+        except EngineError as error:
+            return record(cell, Verdict.INCONCLUSIVE, f"{cell.scenario.resolver.engine}: {error}", False)
+
+    async def _run(self, cell: Cell) -> Run:
         began = time.perf_counter()
-        world = build(cell.topology, cell.scenario.world, self._seed)
+        lasting = not catalogue.keeps_time(cell.scenario.resolver.engine)
+        world = build(cell.topology, cell.scenario.world, self._seed, lasting=lasting)
         baseline = await self._baseline(cell, world)
         attack: PhaseEvidence | None = None
         if cell.scenario.attack:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dns.exception
 import dns.message
 
 from testbed.attack.resources import Resources
 from testbed.core import acme, message
+from testbed.core.notation import Question
 from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
 from testbed.core.transport import TransportError
-from testbed.engines.reference import ReferenceResolver
+from testbed.engines import catalogue
+from testbed.engines.applicable import effective, signals_that_matter
 from testbed.evidence import (
     AttackerReport,
     ClientResult,
@@ -28,8 +31,9 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.services import Services
-from testbed.run.stage import Stage
+from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
+from testbed.scenario.engine import REFERENCE
 from testbed.scenario.steps import (
     AdvanceStep,
     BreakStep,
@@ -40,13 +44,15 @@ from testbed.scenario.steps import (
     RestartStep,
     WaitIdleStep,
 )
-from testbed.scenario.values import Question
 from testbed.transports import tcp, udp
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 CLIENT_TIMEOUT = 60.0
 """Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
+
+CLIENT_PATIENCE = 10.0
+"""Seconds of real time that it waits for a program: two attempts of a stub resolver (resolv.conf(5))."""
 
 
 class Phase:
@@ -69,17 +75,20 @@ class Phase:
     async def play(self) -> PhaseEvidence:
         """Play it, and return the evidence. Whatever happens, nothing is left running."""
         stage, world = self._stage, self._world
+        engine = self._cell.scenario.resolver.engine
+        stage.loop.realtime = engine != REFERENCE
         stage.begin()
         serves = [zone for one in self._placed for zone in one.attacker.serves()]
         services = stage.servers(world, serves, self._secrets)
-        resolver_rng = random.Random(f"{self._seed} resolver")
-        resolver = stage.resolver(configuration(self._cell, world), resolver_rng, self._secrets)
+        resolver = self._resolver()
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
         try:
-            resolver.start()
+            self._switch(attacked, links, 0)
+            await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
-                self._switch(attacked, links, number)
+                if number:
+                    self._switch(attacked, links, number)
                 await self._step(resolver, services, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
@@ -94,6 +103,7 @@ class Phase:
                 self._ca.close()
             services.close()
             await stage.loop.quiesce()
+            stage.loop.realtime = False
         return PhaseEvidence(
             captures=captures,
             secrets=self._secrets,
@@ -102,6 +112,15 @@ class Phase:
             attackers=[_report(one, captures, lasted) for one in self._placed],
         )
 
+    def _resolver(self) -> UnderTest:
+        """The system under test, not yet started."""
+        configured = configuration(self._cell, self._world)
+        engine = self._cell.scenario.resolver.engine
+        if engine != REFERENCE:
+            configured = replace(configured, policy=effective(self._cell))
+            return self._stage.program(catalogue.load(engine), configured, signals_that_matter(self._cell))
+        return self._stage.resolver(configured, random.Random(f"{self._seed} resolver"), self._secrets)
+
     def _switch(self, attacked: dict[str, AttackedLink], links: dict[str, list[Placed]], step: int) -> None:
         """Let those attackers act that are active in a step."""
         active = set(self._cell.scenario.attackers_at(step))
@@ -109,16 +128,16 @@ class Phase:
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
 
-    async def _step(self, resolver: ReferenceResolver, services: Services, number: int) -> None:
+    async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:
             case QueryStep() as step:
                 await self._query(step.question, number)
             case AdvanceStep() as step:
-                await asyncio.sleep(step.seconds)
+                await self._advance(resolver, step.seconds)
             case RestartStep():
-                resolver.restart()
+                await resolver.restart()
             case FlushStep():
-                resolver.flush()
+                await resolver.flush()
             case WaitIdleStep():
                 await resolver.wait_idle()
             case BreakStep() as step:
@@ -128,6 +147,15 @@ class Phase:
             case OrderStep() as step:
                 await self._order(step.role, number)
 
+    async def _advance(self, resolver: UnderTest, seconds: float) -> None:
+        """Let time pass; programs are told that it has."""
+        loop = self._stage.loop
+        if not loop.realtime:
+            await asyncio.sleep(seconds)
+            return
+        loop.skip(seconds)
+        resolver.set_clock()
+
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""
         topology = self._stage.topology
@@ -136,16 +164,15 @@ class Phase:
         client, resolver = topology.client_addresses[0], topology.resolver_addresses[0]
         wire = query.to_wire()
         host = self._stage.network.client
+        timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
         try:
-            request = Datagram(resolver, 53, 0, wire, CLIENT_TIMEOUT)
-            octets = await udp.exchange(
-                host, (client, 0), (resolver, 53), wire, request.accepts, CLIENT_TIMEOUT
-            )
+            request = Datagram(resolver, 53, 0, wire, timeout)
+            octets = await udp.exchange(host, (client, 0), (resolver, 53), wire, request.accepts, timeout)
             response = dns.message.from_wire(octets)
             if response.flags & dns.flags.TC:
-                session = await tcp.connect(host, client, (resolver, 53), timeout=CLIENT_TIMEOUT)
-                response = dns.message.from_wire(await session.exchange(wire, CLIENT_TIMEOUT))
+                session = await tcp.connect(host, client, (resolver, 53), timeout=timeout)
+                response = dns.message.from_wire(await session.exchange(wire, timeout))
                 session.close()
         except (TransportError, dns.exception.DNSException):
             response = None
@@ -174,7 +201,7 @@ class Phase:
             outcome = f"the CA issues a certificate for {domain} to whoever ordered it"
         self._decisions.append(Decision(self._stage.clock(), step, "certificate", outcome))
 
-    def _note(self, resolver: ReferenceResolver, step: int) -> None:
+    def _note(self, resolver: UnderTest, step: int) -> None:
         """Take over what the resolver decided in a step."""
         trace = resolver.trace
         self._decisions += [_decision(event, step) for event in trace[self._seen_events :]]

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.network import sandbox
+from testbed.network.init import PRIVATE
 from testbed.record import Run, Verdict
+from testbed.run.not_run import record, refusal
 from testbed.scenario.cell import Cell
-from testbed.scenario.engine import REFERENCE
 
 PATIENCE = 120.0
 """Seconds of real time after which a worker that says nothing is given up."""
@@ -50,6 +51,7 @@ class Pool:
         self._seed = seed
         self._results = results
         self._seats: list[_Seat] = []
+        self._visible: set[Path] = set()
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Pool:
@@ -62,11 +64,15 @@ class Pool:
 
     def run(self, cells: Sequence[Cell]) -> Iterator[Run]:
         """Run cells; records come as they are finished, those of one file and baseline in order."""
+        runnable = []
         for cell in cells:
-            if cell.scenario.resolver.engine != REFERENCE:
-                yield _not_run(cell, Verdict.SKIPPED, "only the reference resolver can be run", None)
-        cells = [cell for cell in cells if cell.scenario.resolver.engine == REFERENCE]
-        batches = _batches(cells)
+            refused = refusal(cell)
+            if refused is None:
+                runnable.append(cell)
+            else:
+                yield refused
+        self._visible |= set(_read(runnable))
+        batches = _batches(runnable)
         self._staff(min(self._jobs, len(batches)))
         for seat in self._seats:
             self._give(seat, batches)
@@ -88,7 +94,7 @@ class Pool:
         cpus = sorted(os.sched_getaffinity(0))
         results = str(self._results.resolve()) if self._results is not None else ""
         argv = ["-m", "testbed.run.worker", str(self._seed), str(cpus[number % len(cpus)]), results]
-        visible = [Path.cwd()]
+        visible = [Path.cwd(), *sorted(self._visible)]
         if self._results is not None:
             self._results.mkdir(parents=True, exist_ok=True)
             visible.append(self._results.resolve())
@@ -107,6 +113,7 @@ class Pool:
         seat.topology = batch[0].scenario.topology
         seat.waiting.extend(batch)
         order = {"path": str(batch[0].path.resolve()), "ids": [cell.id for cell in batch]}
+        order["engine"] = batch[0].scenario.resolver.engine
         assert seat.worker.stdin is not None
         seat.worker.stdin.write(json.dumps(order).encode() + b"\n")
         seat.worker.stdin.flush()
@@ -146,8 +153,18 @@ class Pool:
         self._watch(seat)
         if unfinished:
             reason = f"the worker ended with status {status}"
-            yield _not_run(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
+            yield record(unfinished[0], Verdict.INCONCLUSIVE, reason, False)
             self._give(seat, [unfinished[1:]] if unfinished[1:] else [])
+
+
+def _read(cells: Iterable[Cell]) -> Iterator[Path]:
+    """The files and folders that workers read: those of scenarios, and of engines that are given as paths."""
+    for cell in cells:
+        path = cell.path.resolve()
+        yield path if str(path.parent) in PRIVATE else path.parent
+        engine = cell.scenario.resolver.engine
+        if "/" in engine:
+            yield Path(engine)
 
 
 def _batches(cells: Iterable[Cell]) -> list[Batch]:
@@ -171,21 +188,3 @@ def following(batches: Sequence[Batch], topology: str, taken: Collection[str]) -
         free = [name for name in work if name not in taken]
         topology = max(free or work, key=work.__getitem__)
     return next(index for index, batch in enumerate(batches) if batch[0].scenario.topology == topology)
-
-
-def _not_run(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:
-    """The record of a run that did not take place, or did not end."""
-    scenario = cell.scenario
-    return Run(
-        verdict=verdict,
-        reason=reason,
-        id=cell.id,
-        scenario=scenario.id,
-        title=scenario.title,
-        engine=scenario.resolver.engine,
-        policy=scenario.resolver.policy.name,
-        cell=dict(cell.cell),
-        claim=scenario.claim,
-        expected=expected,
-        mismatches=(f"verdict: {reason}",) if expected is False else (),
-    )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
-from testbed.core.resolver.state import Configuration
+from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.zone import Zone
+from testbed.engines.description import Engine
+from testbed.engines.program import ProgramResolver
 from testbed.engines.reference import ReferenceResolver
 from testbed.evidence import TlsSecret
 from testbed.network.capture import Recorder
@@ -22,6 +25,39 @@ from testbed.world.epoch import EPOCH
 
 ATTACKER = "attacker"
 """Who holds the secrets of TLS sessions that an attacker terminates."""
+
+
+class UnderTest(Protocol):
+    """A resolver under test: the reference resolver, or a program."""
+
+    @property
+    def trace(self) -> Sequence[TraceEvent]:
+        """What it says that it has decided, as far as it says so."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to serve clients; return once it does."""
+        ...
+
+    def stop(self) -> None:
+        """End everything at once."""
+        ...
+
+    async def restart(self) -> None:
+        """Start anew, with nothing kept."""
+        ...
+
+    async def flush(self) -> None:
+        """Empty the caches."""
+        ...
+
+    async def wait_idle(self) -> None:
+        """Return when nothing is under way any more."""
+        ...
+
+    def set_clock(self) -> None:
+        """Take notice that the world's clock was set forward."""
+        ...
 
 
 class Stage:
@@ -76,6 +112,19 @@ class Stage:
         host = self.network.hosts[CA]
         resolver = ReferenceResolver(host, addresses, configuration, self.clock, rng, sink(secrets, CA))
         return Authority(resolver, rng)
+
+    def program(
+        self, engine: Engine, configuration: Configuration, signals: tuple[str, ...]
+    ) -> ProgramResolver:
+        """An engine that is a program, not yet started."""
+        return ProgramResolver(
+            engine,
+            self.network.resolver,
+            self.topology.resolver_addresses,
+            configuration,
+            signals,
+            self.clock,
+        )
 
     def attacked_links(
         self, world: World, placed: Mapping[str, list[Placed]], secrets: list[TlsSecret]

@@ -1,7 +1,7 @@
 """A worker: runs scenarios in a sandbox of its own, as the pool tells it to.
 
-Orders come as lines of JSON, ``{"path": FILE, "ids": [...], "engine": null}``; for each id a line with
-the record of the run goes back, in the same order.
+Orders come as lines of JSON, ``{"path": FILE, "ids": [...], "engine": NAME}``; for each id a line with the
+record of the run goes back, in the same order.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Worker:
         self._stage: Stage | None = None
         self._runner: Runner | None = None
 
-    def run(self, path: str, identifier: str) -> str:
-        """Run one cell of a scenario file; returns the record as JSON."""
-        cell = _cells(path)[identifier]
+    def run(self, path: str, identifier: str, engine: str) -> str:
+        """Run one cell of a scenario file with an engine; returns the record as JSON."""
+        cell = _cells(path)[identifier].with_engine(engine)
         runner = self._runner_on(cell.topology)
         return self._loop.run_until_complete(runner.run(cell)).model_dump_json()
 
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> None:
         for line in orders:
             order = json.loads(line)
             for identifier in order["ids"]:
-                answers.write(worker.run(order["path"], identifier) + "\n")
+                answers.write(worker.run(order["path"], identifier, order["engine"]) + "\n")
                 answers.flush()
     os._exit(0)  # the sandbox ends with this process; there is nothing to tidy up
 

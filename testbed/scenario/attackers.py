@@ -21,11 +21,11 @@ from pydantic import (
 from testbed.attack import catalogue
 from testbed.attack.api import Attacker, Parameters, Timing
 from testbed.attack.timing import When
+from testbed.core.notation import DurationText, duration_text, quoted
 from testbed.scenario import checks
 from testbed.scenario.context import context_of
-from testbed.scenario.errors import listed, quoted, unknown
+from testbed.scenario.errors import listed, unknown
 from testbed.scenario.parts import Part, as_list, checked, problems
-from testbed.scenario.values import DurationText, duration_text
 
 
 class Window(Part):

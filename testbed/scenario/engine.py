@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pkgutil
 from pathlib import Path
 
-from testbed.scenario.errors import quoted, unknown
+import testbed
+from testbed.core.notation import quoted
+from testbed.scenario.errors import unknown
 
 REFERENCE = "reference"
 """The engine that comes with the testbed."""
 
+DESCRIPTION = "engine.yaml"
+"""The file that says of a folder that it is an engine."""
+
 
 def names() -> list[str]:
-    """The engines that can be found: the reference, and every file or folder in ``testbed/engines/``."""
-    spec = importlib.util.find_spec("testbed.engines")
-    places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    modules = {module.name for module in pkgutil.iter_modules(places)}
-    folders = {path.name for place in places for path in Path(place).iterdir() if path.is_dir()}
-    found = {name.replace("_", "-") for name in modules | folders if not name.startswith(("_", "."))}
-    return sorted(found | {REFERENCE})
+    """The engines that come with the testbed: the reference, and every folder of ``testbed/engines/``."""
+    folder = Path(testbed.__file__).parent / "engines"
+    return sorted({path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")} | {REFERENCE})
 
 
 def engine_named(text: str, folder: Path) -> str:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from testbed.core.notation import quoted
+
 MAX_NAMED = 12
 """As many known words are listed where none resembles the unknown one."""
 
@@ -72,11 +74,3 @@ def unknown(kind: str, word: str, known: Iterable[str], where: str = "") -> str:
     else:
         advice = "there is none"
     return f"unknown {kind} {quoted(word)}{where}; {advice}"
-
-
-def quoted(text: object, limit: int = 60) -> str:
-    """A piece of input in quotes, on one line and not too long."""
-    if text is None:
-        return "nothing"
-    word = repr(str(text))
-    return word if len(word) <= limit else f"{word[: limit - 4]}...{word[0]}"

@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 import testbed
 from testbed import topology
+from testbed.core.notation import quoted
 from testbed.scenario import matrix, rules, source
 from testbed.scenario.cell import Cell
 from testbed.scenario.context import DEFAULT_TOPOLOGY, Context
-from testbed.scenario.errors import ScenarioError, ScenarioErrors, quoted
+from testbed.scenario.errors import ScenarioError, ScenarioErrors
 from testbed.scenario.matrix import Axis, AxisError, Choice, Complaint
 from testbed.scenario.model import Scenario
 from testbed.scenario.parts import SAID_OF_KEY

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.scenario.errors import quoted, unknown
+from testbed.core.notation import quoted
+from testbed.scenario.errors import unknown
 from testbed.scenario.source import FieldPath, Node, Position
 
 FIELDS = ("topology", "world", "resolver", "attack", "steps")

@@ -21,15 +21,15 @@ from pydantic import (
 )
 
 from testbed import topology as topologies
+from testbed.core.notation import Question, quoted
 from testbed.scenario import checks
 from testbed.scenario.attackers import Attack
 from testbed.scenario.context import DEFAULT_TOPOLOGY
-from testbed.scenario.errors import quoted, unknown
+from testbed.scenario.errors import unknown
 from testbed.scenario.expectation import Rules
 from testbed.scenario.parts import Part, as_list, problems
 from testbed.scenario.resolver import Resolver
 from testbed.scenario.steps import AttackStep, QueryStep, Step, Steps
-from testbed.scenario.values import Question
 from testbed.scenario.world import World
 
 Roles = Annotated[

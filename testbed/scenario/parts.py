@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from testbed.scenario.errors import quoted, unknown
+from testbed.core.notation import quoted
+from testbed.scenario.errors import unknown
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 

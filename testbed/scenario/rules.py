@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from testbed.core.notation import quoted
 from testbed.core.policy import Policy
-from testbed.scenario.errors import quoted, unknown
+from testbed.scenario.errors import unknown
 from testbed.scenario.expectation import Rule
 from testbed.scenario.matrix import Axis, Choice
 from testbed.scenario.model import Scenario

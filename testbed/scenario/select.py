@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from testbed.scenario.errors import ScenarioError, quoted
+from testbed.core.notation import quoted
+from testbed.scenario.errors import ScenarioError
 
 Matcher = Callable[[str], bool]
 """Tells whether a text (an id and a title) is selected."""

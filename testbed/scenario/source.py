@@ -18,7 +18,8 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 from ruamel.yaml.reader import ReaderError
 
-from testbed.scenario.errors import ScenarioError, quoted
+from testbed.core.notation import quoted
+from testbed.scenario.errors import ScenarioError
 
 MAX_BYTES = 1 << 18
 MAX_NODES = 20_000

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, StrictStr, WithJsonSchema
 
-from testbed.scenario.errors import listed, quoted, unknown
+from testbed.core.notation import DurationText, QuestionText, duration_text, quoted
+from testbed.scenario.errors import listed, unknown
 from testbed.scenario.parts import Part, described
-from testbed.scenario.values import DurationText, QuestionText, duration_text
 
 _INDEX = re.compile(r"[0-9]{1,4}")
 

@@ -24,7 +24,7 @@ from testbed.scenario.world import World as Described
 from testbed.topology import EVIL, MIRROR, TARGET, Server, Topology
 from testbed.world import credentials
 from testbed.world.draft import Draft, draft
-from testbed.world.epoch import SIGNATURE_LIFE
+from testbed.world.epoch import LASTING_LIFE, SIGNATURE_LIFE
 from testbed.world.publication import Past, publish
 from testbed.world.zones import TTL, name_servers
 
@@ -45,7 +45,7 @@ class World:
     zones: Mapping[dns.name.Name, Zone]
     hosting: Mapping[str, tuple[Zone, ...]]
     services: Mapping[str, tuple[tuple[tuple[Transport, int], ...], pki.Credential]]
-    authority: pki.Authority
+    authority: credentials.Issuer
     trust_anchor: dns.rrset.RRset | None
     extensions: tuple[ResponseExtension, ...] = ()
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
@@ -98,20 +98,21 @@ class World:
         return credentials.forged(self.authority, kind, victim, own, genuine)
 
 
-_BUILT: OrderedDict[tuple[str, str, int], World] = OrderedDict()
+_BUILT: OrderedDict[tuple[str, str, int, bool], World] = OrderedDict()
 _REMEMBERED_WORLDS = 64
 _REMEMBERED_ZONES = 25_000
 
 
-def build(topology: Topology, described: Described, seed: int = 0) -> World:
+def build(topology: Topology, described: Described, seed: int = 0, *, lasting: bool = False) -> World:
     """The world that a scenario describes. Worlds are remembered: building one again costs nothing.
 
-    Of worlds with thousands of zones only the last few are, for the sake of memory.
+    In a ``lasting`` world signatures and certificates are valid for years, for programs that go by this
+    machine's clock. Of worlds with thousands of zones only the last few are, for the sake of memory.
     """
-    key = (topology.name, repr(described), seed)
+    key = (topology.name, repr(described), seed, lasting)
     world = _BUILT.get(key)
     if world is None:
-        world = _BUILT[key] = _build(topology, described, seed)
+        world = _BUILT[key] = _build(topology, described, seed, lasting)
         while len(_BUILT) > _REMEMBERED_WORLDS or _zones_remembered() > _REMEMBERED_ZONES:
             _BUILT.popitem(last=False)
     return world
@@ -121,13 +122,12 @@ def _zones_remembered() -> int:
     return sum(len(world.zones) for world in _BUILT.values())
 
 
-def _build(topology: Topology, described: Described, seed: int) -> World:
-    plan = draft(topology, described, seed)
+def _build(topology: Topology, described: Described, seed: int, lasting: bool) -> World:
+    plan = draft(topology, described, seed, lasting)
+    life = LASTING_LIFE if lasting else SIGNATURE_LIFE
     written, topology, hosted = topology, plan.topology, plan.hosted
     zones = {
-        origin: publish(
-            Zone(origin, file.rrsets()), plan.signing.get(origin), plan.keys.get(origin), SIGNATURE_LIFE
-        )
+        origin: publish(Zone(origin, file.rrsets()), plan.signing.get(origin), plan.keys.get(origin), life)
         for origin, file in plan.files.items()
     }
     shared = tuple(zones[zone] for zone in hosted)
@@ -150,7 +150,7 @@ def _build(topology: Topology, described: Described, seed: int) -> World:
             server.role: _statements(server, plan, zones, described.report_channel.get(server.role))
             for server in topology.servers
         },
-        past=Past(written, described, seed),
+        past=Past(written, described, seed, life),
     )
 
 

@@ -34,7 +34,7 @@ class Draft:
     """
 
     topology: Topology
-    issuer: pki.Authority
+    issuer: credentials.Issuer
     secure: Mapping[str, Service]
     services: Mapping[str, pki.Credential]
     signing: Mapping[dns.name.Name, Signing]
@@ -49,13 +49,16 @@ class Draft:
         return _deployed(server, self.secure, self.services)
 
 
-def draft(topology: Topology, described: Described, seed: int) -> Draft:
-    """The world that a scenario describes, with what its signals publish, before its zones are signed."""
+def draft(topology: Topology, described: Described, seed: int, lasting: bool = False) -> Draft:
+    """The world that a scenario describes, with what its signals publish, before its zones are signed.
+
+    ``lasting``: its certificates are valid for years.
+    """
     signed, secure = dict(described.signed), dict(described.secure)
     _fit_out_evil(topology, signed, secure)
     published = [(signals.load(name), parameters) for name, parameters in described.signal.items()]
     keys_of = {server.role: server.name.to_text() for server in topology.servers}
-    issuer = credentials.authority(seed)
+    issuer = credentials.authority(seed, lasting)
     topology = _renamed(topology, secure, published, issuer)
     services = {
         role: credentials.of_server(issuer, topology.by_role[role], service, keys_of[role])
@@ -130,7 +133,7 @@ def _fit_out_evil(topology: Topology, signed: dict[str, Signing], secure: dict[s
 
 
 def _renamed(
-    topology: Topology, secure: Mapping[str, Service], published: Published, issuer: pki.Authority
+    topology: Topology, secure: Mapping[str, Service], published: Published, issuer: credentials.Issuer
 ) -> Topology:
     """The topology with the names that signals have servers go by."""
     servers = []

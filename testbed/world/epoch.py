@@ -11,3 +11,6 @@ SIGNATURE_LIFE = (EPOCH - DAY, EPOCH + 30 * DAY)
 CERTIFICATE_LIFE = (EPOCH - 30 * DAY, EPOCH + 60 * DAY)
 EXPIRED_LIFE = (EPOCH - 120 * DAY, EPOCH - 30 * DAY)
 AUTHORITY_LIFE = (EPOCH - 3650 * DAY, EPOCH + 3650 * DAY)
+
+LASTING_LIFE = (EPOCH - 30 * DAY, EPOCH + 3650 * DAY)
+"""Of signatures and certificates in worlds for programs that cannot be told what time it is in the world."""

@@ -56,10 +56,13 @@ class Past(Mapping[dns.name.Name, Zone]):
     """Zones as they were before operators published any signal, genuine and still validly signed.
 
     Copies of the root zone had digests then, too. Each zone is made when somebody asks for it. The target's
-    servers hosted no other zones yet.
+    servers hosted no other zones yet. ``life`` is that of signatures that were made when the world began.
     """
 
-    def __init__(self, topology: Topology, described: Described, seed: int) -> None:
+    def __init__(
+        self, topology: Topology, described: Described, seed: int, life: tuple[int, int] = SIGNATURE_LIFE
+    ) -> None:
+        self._life = life
         options = {name: given for name, given in described.signal_options.items() if name == ROOT_MIRROR}
         before = described.model_copy(update={"signal_options": options, "hosted_zones": 1})
         self._draft = functools.cache(lambda: draft(topology, before, seed))
@@ -69,7 +72,7 @@ class Past(Mapping[dns.name.Name, Zone]):
         if origin not in self._made:
             plan = self._draft()
             rrsets = [_earlier(rrset) for rrset in plan.files[origin].rrsets()]
-            inception, expiration = SIGNATURE_LIFE
+            inception, expiration = self._life
             life = (inception - AGE, expiration - AGE)
             self._made[origin] = publish(
                 Zone(origin, rrsets), plan.signing.get(origin), plan.keys.get(origin), life

@@ -10,7 +10,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from testbed.scenario.values import Record
+from testbed.core.notation import Record
 from testbed.topology import MIRROR, TARGET, Server, Topology
 
 TTL = 3600

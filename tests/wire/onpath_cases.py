@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sys
@@ -151,6 +152,22 @@ async def untouched(stage):
     return seen
 
 
+async def outlived(stage):
+    """Frames that are seen after an attacker left who holds messages back, and what went wrong then."""
+    trouble = []
+    stage.loop.set_exception_handler(lambda _, context: trouble.append(str(context)))
+    for messages in ("queries", "responses"):
+        await meet(stage, "hinder", how="delay", seconds=100, messages=messages, certificate="self-signed")
+    await meet(stage, "slow-handshake", seconds=100)
+    before = sum(len(one.frames) for one in stage.recorder.finish(0).values())
+    stage.recorder.begin()
+    await asyncio.sleep(300)
+    await stage.loop.quiesce()
+    after = sum(len(one.frames) for one in stage.recorder.finish(0).values())
+    stage.loop.set_exception_handler(None)
+    return [before, after, trouble]
+
+
 async def several(stage):
     """Which of the servers on one link answer while an attacker sits there that looks at messages."""
     stage.begin()
@@ -207,8 +224,9 @@ async def main(stage):
         "observe": await meet(stage, "observe"),
         "untouched": await untouched(stage),
     }
+    late = await outlived(stage)
     services.close()
-    print(json.dumps(seen))
+    print(json.dumps({"seen": seen, "outlived": late}))
 
 
 if __name__ == "__main__":

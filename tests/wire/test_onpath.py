@@ -17,8 +17,13 @@ EVIL = "ns.evil-dns.net."
 
 
 @pytest.fixture(scope="module")
-def seen():
+def results():
     return json.loads(run("onpath_cases.py"))
+
+
+@pytest.fixture(scope="module")
+def seen(results):
+    return results["seen"]
 
 
 def has(answer, *words):
@@ -178,6 +183,12 @@ def test_when_they_leave_everything_is_as_before(seen):
 
 def test_messages_that_nobody_touches_arrive_octet_by_octet(seen):
     assert seen["untouched"]["True"] == seen["untouched"]["False"]
+
+
+def test_what_was_held_back_is_lost_when_they_leave(results):
+    before, after, trouble = results["outlived"]
+    assert before > 0
+    assert (after, trouble) == (0, [])
 
 
 def test_each_of_several_servers_on_a_link_can_be_reached_through_an_attacker():

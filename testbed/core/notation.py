@@ -1,4 +1,4 @@
-"""The small languages inside a scenario file: durations, questions, names, and extra records."""
+"""How files write durations, questions, names and records, and how messages quote what they say."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.ttl
 from pydantic import BeforeValidator, WithJsonSchema
-
-from testbed.scenario.errors import quoted
 
 MAX_LABEL = 63
 MAX_NAME = 255
@@ -52,6 +50,14 @@ class Record:
     def __str__(self) -> str:
         rdtype = dns.rdatatype.to_text(self.rdata.rdtype)
         return f"{self.name} {self.ttl} {rdtype} {self.rdata.to_text()}"
+
+
+def quoted(text: object, limit: int = 60) -> str:
+    """A piece of input in quotes, on one line and not too long."""
+    if text is None:
+        return "nothing"
+    word = repr(str(text))
+    return word if len(word) <= limit else f"{word[: limit - 4]}...{word[0]}"
 
 
 def parse_name(text: str) -> dns.name.Name:

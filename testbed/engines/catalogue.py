@@ -1,0 +1,101 @@
+"""Which engines there are, whether their programs are on this machine, and of which version."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from testbed.engines import description
+from testbed.engines.description import Engine
+from testbed.network.sandbox import SYSTEM_PATH
+from testbed.scenario import engine as engines
+from testbed.versions import version_in
+
+FOLDER = Path(__file__).parent
+
+FAKETIME = "faketime"
+"""The package of what tells programs what time it is in the world."""
+
+PATIENCE = 5.0
+"""Seconds that a program may take to say its version."""
+
+
+def names() -> list[str]:
+    """The engines that come with the testbed, the reference resolver apart."""
+    return [name for name in engines.names() if name != engines.REFERENCE]
+
+
+def load(name: str) -> Engine:
+    """The engine that a scenario names, by its name or by the path of its folder.
+
+    Raises ScenarioError for all that is wrong with its description.
+    """
+    return description.load(Path(name) if "/" in name else FOLDER / name)
+
+
+def keeps_time(name: str) -> bool:
+    """Whether an engine, named as in a scenario, can be told what time it is in the world."""
+    return name == engines.REFERENCE or load(name).description.time_travel != "none"
+
+
+def program(engine: Engine) -> str | None:
+    """Where an engine's program is; None if it is nowhere. Paths are relative to the engine's folder."""
+    wanted = engine.description.program
+    if "/" in wanted:
+        path = engine.folder / Path(wanted).expanduser()
+        return str(path.resolve()) if os.access(path, os.X_OK) and path.is_file() else None
+    return shutil.which(wanted, path=search_path())
+
+
+def search_path() -> str:
+    """PATH with the places of system programs, which are not on every user's."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_PATH])
+
+
+def faketime() -> str | None:
+    """What to preload (ld.so(8)) so that programs are told another time; None where it is not installed.
+
+    The C library's own allocator comes first: jemalloc, which some programs use instead, asks for the time
+    before the library that tells it is ready, and neither recovers from that.
+    """
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        return None
+    allocator = found[0].parents[1] / "libc_malloc_debug.so.0"
+    return " ".join(str(path) for path in (allocator, found[0]) if path.exists())
+
+
+def missing(engine: Engine) -> str | None:
+    """What an engine lacks on this machine and how to get it; None if it can be started."""
+    described = engine.description
+    if program(engine) is None:
+        how = f"apt-get install {described.package}" if described.package else described.how
+        return f"{described.program} is not there" + (f"; {how}" if how else "")
+    if described.time_travel == "faketime" and faketime() is None:
+        return f"the library that tells programs the world's time is not there; apt-get install {FAKETIME}"
+    return None
+
+
+@functools.cache
+def version(engine: Engine) -> str | None:
+    """The version that an engine's program says it has; None where it is not there or says nothing."""
+    path = program(engine)
+    if path is None:
+        return None
+    try:
+        answer = subprocess.run(
+            [path, *engine.description.version],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return version_in(answer.stdout)

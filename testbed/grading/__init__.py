@@ -1,0 +1,1 @@
+"""Report cards: what a resolver does, found out by experiment."""

@@ -1,0 +1,18 @@
+"""The hop on a link passes messages on, whatever sits there; how fast is for `make bench` to say."""
+
+import json
+
+import pytest
+from sandboxed import run
+
+from testbed.bench_hop import HOPS, PACE
+
+pytestmark = pytest.mark.wire
+
+
+def test_messages_come_through_every_kind_of_hop():
+    speeds = json.loads(run("hop_cases.py"))
+    assert list(speeds) == list(HOPS)
+    for speed in speeds.values():
+        assert speed["per_second"] > 0
+        assert speed["lost"] < speed["sent"] == int(PACE * 0.3)

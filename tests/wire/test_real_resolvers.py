@@ -1,0 +1,140 @@
+"""Real resolvers as programs in their hosts: they answer, are told the time, forget, and encrypt if able."""
+
+import shutil
+
+import pytest
+
+from testbed.engines import catalogue
+from testbed.scenario.load import load_file
+
+pytestmark = pytest.mark.wire
+
+FORGETS = """
+id: engines/forgets
+title: A name is asked for twice, then the cache is flushed, then the program is restarted
+world:
+  signal: [none]
+  signed: [root, target-parent, target]
+resolver:
+  policy: {base: opportunistic, signals: [none]}
+steps:
+  - query: www.example.org A
+  - query: www.example.org A
+  - flush: resolver
+  - query: www.example.org A
+  - restart: resolver
+  - query: www.example.org A
+"""
+AGES = """
+id: engines/ages
+title: An answer is asked for again when two days have passed
+world: {signal: [none]}
+resolver:
+  policy: {base: opportunistic, signals: [none]}
+steps:
+  - query: www.example.org A
+  - advance: 2d
+  - query: www.example.org A
+"""
+PROBES = """
+id: engines/probes
+title: A server is asked until the resolver has found out that it speaks TLS
+world:
+  signal: [none]
+  secure: [target]
+resolver:
+  policy: {base: opportunistic, signals: [probing]}
+steps:
+  - query: www.example.org A
+  - query: mail.example.org A
+  - query: a.example.org A
+  - query: b.example.org A
+  - query: c.example.org A
+  - wait-idle
+  - query: secret.example.org A
+"""
+INSTALLED = [name for name in catalogue.names() if catalogue.missing(catalogue.load(name)) is None]
+TRAVELLERS = [name for name in INSTALLED if catalogue.keeps_time(name)]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory, run_cells):
+    """The record of each scenario with each engine, by engine and id; the first one run twice."""
+    folder = tmp_path_factory.mktemp("engines")
+    cells = []
+    for number, text in enumerate((FORGETS, AGES, PROBES)):
+        file = folder / f"{number}.yaml"
+        file.write_text(text)
+        (cell,) = load_file(file)
+        cells += [cell.with_engine(name) for name in INSTALLED]
+    found = {}
+    for run in [*run_cells(cells), *run_cells(cells[: len(INSTALLED)])]:
+        found.setdefault((run.engine, run.id), []).append(run)
+    return found
+
+
+def asked(run, step):
+    """What the resolver asked the target's server in a step."""
+    return [
+        crossing.text
+        for crossing in run.ladder
+        if crossing.link == "target" and crossing.towards == "far" and crossing.step == step
+    ]
+
+
+def test_the_resolvers_of_the_package_list_are_installed():
+    assert set(INSTALLED) == set(catalogue.names())
+
+
+@pytest.mark.parametrize("engine", INSTALLED)
+def test_it_answers_and_forgets_when_it_is_told_to(records, engine):
+    for run in records[engine, "engines/forgets"]:
+        assert run.verdict == "safe", run.reason
+        assert set(run.answer) == {"NOERROR www.example.org. A 203.0.113.80"}
+        first = asked(run, 0)
+        assert "www.example.org. A" in first
+        assert asked(run, 1) == []
+        assert asked(run, 3).count("www.example.org. A") >= 1
+        # A restarted one has forgotten everything, and does what one does that has just been started.
+        assert set(asked(run, 5)) == set(first)
+
+
+@pytest.mark.parametrize("engine", INSTALLED)
+def test_nothing_is_left_of_one_run_in_the_next(records, engine):
+    first, second = (run for run in records[engine, "engines/forgets"])
+    assert set(asked(second, 0)) == set(asked(first, 0))
+
+
+@pytest.mark.parametrize("engine", TRAVELLERS)
+def test_it_notices_that_time_has_passed(records, engine):
+    (run,) = records[engine, "engines/ages"]
+    assert run.verdict == "safe", run.reason
+    assert "www.example.org. A" in asked(run, 2)
+
+
+def test_one_that_cannot_be_told_the_time_does_not_pass(records):
+    (run,) = records["knot-resolver", "engines/ages"]
+    assert run.verdict == "not-applicable"
+    assert run.expected is None
+
+
+def test_an_engine_of_ones_own_is_a_folder(tmp_path, run_cells):
+    folder = tmp_path / "mine"
+    shutil.copytree(catalogue.load("unbound").folder, folder)
+    (tmp_path / "t.yaml").write_text(AGES)
+    (cell,) = load_file(tmp_path / "t.yaml")
+    (run,) = run_cells([cell.with_engine(str(folder))])
+    assert run.verdict == "safe", run.reason
+
+
+def test_one_that_probes_finds_the_servers_tls(records):
+    (run,) = records["powerdns", "engines/probes"]
+    last = [
+        crossing
+        for crossing in run.ladder
+        if (crossing.link, crossing.towards, crossing.step) == ("target", "far", 6)
+    ]
+    assert [(crossing.transport, crossing.text) for crossing in last] == [("dot", "secret.example.org. A")]
+    assert {records[name, "engines/probes"][0].verdict for name in INSTALLED if name != "powerdns"} == {
+        "not-applicable"
+    }
