@@ -238,3 +238,48 @@ def test_without_a_path_there_is_no_doh():
     ns = dns.name.from_text("ns1.dnshost.net.")
     rrset = dns.rrset.from_text(svcb.owner(ns), 60, "IN", "SVCB", f"1 {ns} alpn=h2,dot")
     assert svcb.offer("svcb-query", ns, rrset, Standing.NONE, 0.0).transports == ((Transport.DOT, 853),)
+
+
+class TestHints:
+    """Servers that hint at one transport only, and root servers that are known to have one."""
+
+    @pytest.mark.parametrize("transport", ["dot", "doq", "doh"])
+    def test_a_hint_leads_there(self, transport):
+        net = network(offering(transport, signal=("oots",)), policy("opportunistic"), ["oots"])
+        net.ask("www.example.org.")
+        assert over(net, "www.example.org.") == {"udp"}
+        net.ask(SECRET)
+        assert over(net) == {transport}
+
+    @pytest.mark.parametrize("transport", ["dot", "doq", "doh"])
+    def test_blocked_it_is_no_reason_to_insist(self, transport):
+        of = offering(transport, signal=("oots",))
+        block = attacker(of, "block", "target", transports=(transport,))
+        net = network(of, policy("strict"), ["oots"], {"target": [block]})
+        net.ask("www.example.org.")
+        assert net.ask(SECRET).rcode() == dns.rcode.NOERROR
+        assert over(net) == {"udp"}
+        assert block.actions.total()
+
+    def test_a_hint_has_no_word_for_http3(self):
+        net = network(offering("doh3", signal=("oots",)), policy("opportunistic"), ["oots"])
+        net.ask("www.example.org.")
+        net.ask(SECRET)
+        assert over(net) == {"udp"}
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    def test_root_servers_are_known_to_have_it(self, transport):
+        of = world(signal=("preconfigured",), secure={"root": {"transports": [transport]}})
+        net = network(of, policy("strict"), ["preconfigured"])
+        net.ask(SECRET)
+        assert {used for used, _ in asked(net, "root")} == {transport}
+
+    @pytest.mark.parametrize("transport", TRANSPORTS)
+    @pytest.mark.parametrize("base", ["strict", "opportunistic"])
+    def test_blocked_root_servers_are_asked_in_clear_by_opportunists_only(self, base, transport):
+        of = world(signal=("preconfigured",), secure={"root": {"transports": [transport]}})
+        block = attacker(of, "block", "root", transports=(transport,))
+        net = network(of, policy(base), ["preconfigured"], {"root": [block]})
+        answer = net.ask(SECRET)
+        assert (answer.rcode() == dns.rcode.SERVFAIL) == (base == "strict")
+        assert {used for used, _ in asked(net, "root")} == (set() if base == "strict" else {"udp"})
