@@ -32,7 +32,7 @@ class BlockParameters(Parameters):
         "prohibited, before a handshake. alert: a fatal TLS alert.",
     )
     transports: tuple[Transport, ...] = Field(
-        (Transport.DOT, Transport.DOH, Transport.DOQ),
+        (Transport.DOT, Transport.DOH, Transport.DOH3, Transport.DOQ),
         description="Transports that it blocks on their ports.",
     )
     sni: tuple[NamePattern, ...] = Field(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import dns.message
 import dns.name
@@ -47,6 +47,7 @@ class _Line:
     """What lies between the resolver and a server in one session or datagram exchange.
 
     ``session`` is what an attacker sees of one that is encrypted, the last time that data were sent in it.
+    ``lost`` says that the server has no DoH at the path that it is asked at.
     """
 
     role: str
@@ -54,6 +55,7 @@ class _Line:
     pending: Pending
     terminated: bool = False
     session: Established | None = None
+    lost: bool = False
 
 
 @dataclass
@@ -193,6 +195,8 @@ class MemoryNetwork:
         match line.pending.query(wire):
             case Return(answer):
                 yield answer, 0.0
+            case Forward(_, _) if line.lost:
+                raise TransportError(Failure.PROTOCOL, "HTTP status 404")
             case Forward(forwarded, delay):
                 for response in self._server(line.role).respond_wire(forwarded, line.transport):
                     for fate in line.pending.responses(response):
@@ -227,7 +231,7 @@ class MemoryNetwork:
         line = self._line(request.server, request.transport)
         server = self.world.topology.by_role[line.role]
         chain = self._chains.get(server.link, self._idle)
-        protocol: Literal["tcp", "udp"] = "udp" if request.transport is Transport.DOQ else "tcp"
+        protocol = request.transport.carrier
         first = Connect(protocol, request.port, line.role)
         _refuse(chain.connect(first), timed_out="first packet")
         offers, credential = self.world.services.get(line.role, ((), None))
@@ -256,6 +260,7 @@ class MemoryNetwork:
                 line.session = Established(line.role, request.port, request.sni, 0)
             if (request.transport, request.port) not in offers and not line.terminated:
                 raise TransportError(Failure.REFUSED)
+            line.lost = request.path is not None and request.path != self.world.paths.get(line.role)
         self._numbers += 1
         self._lines[self._numbers] = line
         return Session(self._numbers, request.server, request.port, request.transport, certificates)

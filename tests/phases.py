@@ -27,6 +27,7 @@ SIGNATURE = (
 )
 REFERRAL = ("example.org. 3600 IN NS ns1.dnshost.net.", "example.org. 3600 IN DS 4711 13 2 " + "ab" * 32)
 ROLES = frozenset(HOSTED.roles)
+OVER = {"dot": "dot", "doq": "doq", "doh2": "doh", "doh3": "doh3"}
 FLOWS = {"dot": TlsFlow, "doq": QuicFlow, "doh2": H2Flow, "doh3": H3Flow}
 
 
@@ -56,7 +57,7 @@ class Walk:
         if how == "tcp":
             return Flow(self.tape, role, 53).open()
         flow = FLOWS[how](self.tape, role, **options).shake()
-        self.decide(role, authenticated=self.authenticates, transport=how[:3])
+        self.decide(role, authenticated=self.authenticates, transport=OVER[how])
         return flow
 
     def decide(
@@ -164,7 +165,7 @@ def terminated(
     def attack() -> None:
         query = make_query(NAME, ids=walk.tape.ids)
         flow = FLOWS[how](walk.tape, role, scope="resolver", holders=("attacker", "resolver")).shake()
-        walk.decide(role, authenticated=False, transport=how[:3])
+        walk.decide(role, authenticated=False, transport=OVER[how])
         flow.message("far", query)
         if relay:
             onward = FLOWS[how](walk.tape, role, scope="far", holders=("attacker", role)).shake()

@@ -23,6 +23,7 @@ from testbed.signals.ds_glue import DSGLUE, VERBATIM, Carried, encode
 
 QUERY, PARENT = "tlsa-query", "tlsa-in-parent"
 NET = ("root", "ns-parent")
+OFFERED = ["dot", "doq", "doh"]
 NS_ZONE = (*NET, "ns-zone")
 OWNER = dns.name.from_text("_853._tcp.ns1.dnshost.net.")
 DNSHOST = dns.name.from_text("dnshost.net.")
@@ -173,6 +174,67 @@ class TestQuery:
         assert bool(net.ask(SECRET).answer) is answered
 
 
+class TestTransports:
+    """A server that has one transport only, or several."""
+
+    def net(self, signal, *offered, sought=("dot",), base="strict", **options):
+        of = world(signal=(signal,), secure={"target": {"transports": list(offered)}}, **options)
+        return network(of, policy(base, sought=sought), [signal])
+
+    @staticmethod
+    def lookups(net):
+        questions = (sent.query.question[0] for sent in net.sent)
+        return [item.name.to_text() for item in questions if item.rdtype == dns.rdatatype.TLSA]
+
+    @pytest.mark.parametrize("offered", OFFERED)
+    def test_in_the_parent_each_is_found(self, offered):
+        net = self.net(PARENT, offered)
+        assert net.ask(SECRET).answer
+        assert over(net) == {offered}
+
+    def test_in_the_parent_all_are_found(self):
+        net = self.net(PARENT, "doq", "doh")
+        offer = net.resolver._memory.offers
+        assert net.ask(SECRET).answer
+        found = offer.get(dns.name.from_text("ns1.dnshost.net."), PARENT, net.now)
+        assert found.transports == ((Transport.DOH, 443), (Transport.DOQ, 853))
+        assert len(found.tlsa) == 1
+
+    @pytest.mark.parametrize("offered", OFFERED)
+    def test_asked_for_each_is_found_by_who_seeks_it(self, offered):
+        net = self.net(QUERY, offered, sought=(offered,))
+        assert net.ask(SECRET).answer
+        assert over(net) == {offered}
+        proofs = [event for event in net.trace if event.kind == "handshake"]
+        assert proofs
+        assert all(event.authenticated for event in proofs)
+
+    @pytest.mark.parametrize("offered", ["doq", "doh"])
+    def test_who_seeks_dot_asks_for_nothing_else(self, offered):
+        net = self.net(QUERY, offered, base="opportunistic")
+        net.ask(SECRET)
+        assert over(net) == {"udp"}
+        assert set(self.lookups(net)) <= {
+            f"_853._tcp.{server.name}" for server in net.world.topology.servers if server.role != "client"
+        }
+
+    def test_the_first_that_is_there_ends_the_search(self):
+        net = self.net(QUERY, "dot", "doh", sought=("doq", "doh", "dot"))
+        assert net.ask(SECRET).answer
+        assert over(net) == {"doh"}
+        questions = [name for _, name in asked(net, "ns-zone") if name.endswith(".ns1.dnshost.net.")]
+        assert questions[-1] == "_443._tcp.ns1.dnshost.net."
+        assert "_udp.ns1.dnshost.net." in questions
+        assert "_853._tcp.ns1.dnshost.net." not in questions
+
+    def test_an_unsigned_zone_is_asked_once(self):
+        net = self.net(QUERY, "doq", sought=("dot", "doq"), base="opportunistic", signed=())
+        net.ask(SECRET)
+        assert over(net) == {"udp"}
+        of_target = [name for name in self.lookups(net) if name.endswith(".ns1.dnshost.net.")]
+        assert set(of_target) == {"_853._tcp.ns1.dnshost.net."}
+
+
 class TestInParent:
     @pytest.mark.parametrize("base", ["strict", "opportunistic"])
     @pytest.mark.parametrize("signed", [(), NET])
@@ -209,7 +271,7 @@ class TestInParent:
         assert offer.transports == ()
 
     @pytest.mark.parametrize(
-        "owner", ["_443._tcp.ns1.dnshost.net.", "_853._udp.ns1.dnshost.net.", "dnshost.net."]
+        "owner", ["_25._tcp.ns1.dnshost.net.", "_853._sctp.ns1.dnshost.net.", "dnshost.net."]
     )
     def test_other_services_are_none_of_it(self, owner):
         assert not self.read(owner=owner)

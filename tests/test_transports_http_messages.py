@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loopback import query, response
 
+from testbed.core.dohpath import Template
 from testbed.core.transport import Failure, TransportError
 from testbed.transports import http_messages, records
-from testbed.transports.http_messages import HttpError, Template
+from testbed.transports.http_messages import HttpError
 
 MEDIA_TYPE = ("content-type", "application/dns-message")
 

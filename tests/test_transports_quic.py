@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from loopback import CREDENTIAL, HOST, LOOPBACK, LocalHost, echo, query, response, run, until
 from quic_peers import SNI, Doq, configuration, run_virtual, scripted_client, scripted_server, udp_port
 
+from testbed.core.dohpath import Template
 from testbed.core.transport import TransportError
-from testbed.transports import doh, framing, http_messages, quic
+from testbed.transports import doh3, framing, http_messages, quic
 
 RESET_KEY = b"key"
 
@@ -425,10 +426,10 @@ def test_a_client_of_http_3_that_sends_nonsense(seed):
     async def scenario():
         remote = LOOPBACK, udp_port()
         options = {"sni": SNI, "timeout": 3, "alpn": "h3"}
-        listener = doh.serve(HOST, *remote, echo, credential=CREDENTIAL, alpn="h3", idle_timeout=5)
+        listener = doh3.serve(HOST, *remote, echo, credential=CREDENTIAL, idle_timeout=5)
         loop = asyncio.get_running_loop()
         spoiler = Spoiler(seed, 0.0)
-        headers, content = http_messages.request(http_messages.Template(), "POST", "x", query(0))
+        headers, content = http_messages.request(Template(), "POST", "x", query(0))
         with spoiler.of(is_client=True):
             for _ in range(12):
                 client = await scripted_client(remote, alpn_protocols=["h3"])
@@ -445,7 +446,7 @@ def test_a_client_of_http_3_that_sends_nonsense(seed):
                 client.close()
         await asyncio.sleep(30)
         assert (listener.open, listener.routes) == (0, {})
-        session = await doh.connect(HOST, LOOPBACK, remote, **options)
+        session = await doh3.connect(HOST, LOOPBACK, remote, **options)
         assert await session.exchange(query(1), 3) == response(query(1))
         session.close()
         listener.close()

@@ -5,7 +5,7 @@ from http_flows import H2Flow, H3Flow, get, post
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packets import Tape, make_query, make_response
-from phases import NAME, Walk, exposed, facts, flags, judged
+from phases import NAME, OVER, Walk, exposed, facts, flags, judged
 
 from testbed.evidence import Frame
 from testbed.record import Verdict
@@ -39,7 +39,7 @@ def test_posted(kind):
     frames = [flow.message(towards, each) for towards, each in (("far", QUERY), ("resolver", ANSWER)) * 3]
     for side in dissect(tape.evidence()).sides("target"):
         assert [str(message.dns) for message in side.messages] == ASKED * 3
-        assert [message.transport for message in side.messages] == ["doh"] * 6
+        assert [message.transport for message in side.messages] == ["doh" if kind is H2Flow else "doh3"] * 6
         numbers = [message.frame.number for message in side.messages]
         assert all(
             0 <= abs(number - frame.number) <= 1 for number, frame in zip(numbers, frames, strict=True)
@@ -137,7 +137,7 @@ def test_a_query_that_nobody_sees(how):
     judgement = judged(facts("target"), Walk({"target": how}).resolve().evidence("x@target"), baseline)
     assert (flags(judgement), exposed(judgement)) == ({}, [])
     asked = [each for each in judgement.ladder if each.text == ASKED[0] and each.link == "target"]
-    assert [(each.transport, each.protection, each.seen) for each in asked] == [("doh", "secure", "none")]
+    assert [(each.transport, each.protection, each.seen) for each in asked] == [(OVER[how], "secure", "none")]
 
 
 def test_costs():

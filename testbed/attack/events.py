@@ -97,6 +97,7 @@ _BY_PORT = {
     ("tcp", 853): Transport.DOT,
     ("tcp", 443): Transport.DOH,
     ("udp", 853): Transport.DOQ,
+    ("udp", 443): Transport.DOH3,
 }
 
 

@@ -16,7 +16,9 @@ from testbed.core.zone import Zone
 NEGATIVE_TTL = 3600
 """TTL of forged denials, in seconds, where nobody says otherwise."""
 
-_WORD = re.compile(r"\{([^{}]*)\}")
+_WORD = re.compile(r"\{([^{}?&][^{}]*|)\}")
+"""Not so {?dns} and {&dns}, which are for URI templates in records (RFC 9461 section 5)."""
+
 _SERVER = "server:"
 
 

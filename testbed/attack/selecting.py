@@ -22,6 +22,7 @@ _TRANSFERRED_OVER = {
     Transport.DOT: ("tcp", 853),
     Transport.DOH: ("tcp", 443),
     Transport.DOQ: ("udp", 853),
+    Transport.DOH3: ("udp", 443),
 }
 
 

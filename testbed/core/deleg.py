@@ -21,6 +21,7 @@ import dns.rdataclass
 from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.TLSA import TLSA
 
+from testbed.core.dohpath import usable
 from testbed.core.transport import Transport
 
 DELEG = RdataType.make(61440)
@@ -88,7 +89,7 @@ class Record:
     def transports(self) -> tuple[tuple[Transport, int], ...]:
         """What ``alpn`` offers that there is a transport for, with its default port; DoH needs a path."""
         named = [_BY_ALPN[identifier] for identifier in self.alpn if identifier in _BY_ALPN]
-        return tuple((item, item.port) for item in named if item is not Transport.DOH or self.dohpath)
+        return tuple((item, item.port) for item in named if not item.http or usable(self.dohpath))
 
     def rdata(self, rdtype: RdataType = DELEG) -> dns.rdata.Rdata:
         """The record as RDATA of either type."""

@@ -12,6 +12,7 @@ import dns.rdatatype
 import dns.reversename
 import dns.rrset
 
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.policy import Credential
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.transport import Transport
@@ -32,7 +33,7 @@ class Offer:
     ``credentials`` are those that the server has, if that was said.
     ``zone`` is the one zone for which it holds, None where it holds whatever the server is asked for. A
     ``hint`` obliges to nothing: clear text stays allowed. One that is ``final`` leaves a resolver no choice,
-    whatever its policy: encrypted and recognised, or not at all.
+    whatever its policy: encrypted and recognised, or not at all. ``path`` is where it has DoH.
     """
 
     signal: str
@@ -45,6 +46,7 @@ class Offer:
     zone: dns.name.Name | None = None
     hint: bool = False
     final: bool = False
+    path: str = DEFAULT_PATH
 
     def __str__(self) -> str:
         offered = ", ".join(transport for transport, _ in self.transports) or "no encryption"

@@ -59,6 +59,9 @@ Probed = Literal["dot", "doq"]
 """Transports that are tried unasked. RFC 9539 asks resolvers for one of them at least; DoH needs a path that
 nobody tells them."""
 
+Sought = Literal["dot", "doq", "doh", "doh3"]
+"""Transports for which TLSA records are asked for where nothing but them announces encryption."""
+
 Minimisation = Literal["off", "relaxed", "strict"]
 """QNAME minimisation (RFC 9156): relaxed falls back to the full name after an error, strict never does."""
 
@@ -98,6 +101,12 @@ class Policy(BaseModel):
         ("dot",),
         min_length=1,
         description="Transports that are tried unasked, side by side, the preferred one first (RFC 9539).",
+    )
+    sought: tuple[Sought, ...] = Field(
+        ("dot",),
+        min_length=1,
+        description="Transports for which TLSA records are asked for where these are the signal, one after "
+        "the other until there are some.",
     )
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(

@@ -20,6 +20,8 @@ from pydantic import BaseModel, ConfigDict
 
 from testbed.core.authoritative import ResponseExtension, Statement
 from testbed.core.delegation import Delegation, Offer, Referral
+from testbed.core.dohpath import DEFAULT_PATH
+from testbed.core.policy import Policy
 from testbed.core.resolver.cache import Security, Standing
 from testbed.core.resolver.tasks import Task
 from testbed.core.transport import Transport
@@ -33,13 +35,24 @@ if TYPE_CHECKING:
 class DeployedServer:
     """A name server as its operator sees it: its name, addresses, and the encryption that it offers.
 
-    ``chain`` holds its certificates, leaf first; empty where it offers no encryption.
+    ``chain`` holds its certificates, leaf first; empty where it offers no encryption. ``path`` is where
+    it has DoH.
     """
 
     name: dns.name.Name
     addresses: tuple[str, ...]
     offers: tuple[tuple[Transport, int], ...]
     chain: tuple[x509.Certificate, ...] = ()
+    path: str = DEFAULT_PATH
+
+    @property
+    def usual(self) -> tuple[Transport, ...]:
+        """The transports that it offers where resolvers expect them: at the default port and path."""
+        return tuple(
+            transport
+            for transport, port in self.offers
+            if port == transport.port and (not transport.http or self.path == DEFAULT_PATH)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,10 @@ class Signal:
     def rename(self, server: DeployedServer, parameters: BaseModel) -> dns.name.Name | None:
         """Another name for a server that encrypts, under which zones are delegated to it, if it needs one."""
         return None
+
+    def under(self, policy: Policy) -> Signal:
+        """The signal as a resolver with this policy looks for it."""
+        return self
 
     def dress(self, query: dns.message.Message) -> None:
         """Add to a query what the signal needs: an EDNS option or a flag."""

@@ -14,11 +14,16 @@ import dns.rdatatype
 import dns.rdtypes.svcbbase
 import dns.rrset
 
+from testbed.core import dohpath
+from testbed.core.delegation import Offer
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.policy import Credential
+from testbed.core.resolver.cache import Standing
 from testbed.core.transport import Transport
 
 PREFIX = "_dns"
 _BY_ALPN = {transport.alpn: transport for transport in Transport if transport.alpn}
+_HTTP = {transport.alpn for transport in Transport if transport.http}
 _KEYS = dns.rdtypes.svcbbase.ParamKey
 DOHPATH_KEY = 7
 """SvcParamKey dohpath (RFC 9461 section 5)."""
@@ -64,10 +69,11 @@ def make(
     ttl: int,
     owner_name: dns.name.Name,
     credentials: Iterable[Credential] | None = None,
+    path: str = DEFAULT_PATH,
 ) -> dns.rrset.RRset:
     """SVCB records that announce a name server's transports, one record for each port, best first.
 
-    ``credentials`` are those that they name; None has them name none.
+    ``credentials`` are those that they name; None has them name none. ``path`` is that of DoH.
     """
     by_port: dict[int | None, list[str]] = {}
     for transport, port in offers:
@@ -77,8 +83,8 @@ def make(
         text = f"{priority} {server.to_text()} alpn={','.join(alpns)}"
         if explicit_port is not None:
             text += f" port={explicit_port}"
-        if "h2" in alpns:
-            text += ' key7="/dns-query{?dns}"'
+        if not set(alpns).isdisjoint(_HTTP):
+            text += f' key{DOHPATH_KEY}="{path}"'
         if credentials is not None:
             text += f' key{CREDENTIALS_KEY}="{",".join(credentials)}"'
         rdatas.append(dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.SVCB, text))
@@ -88,18 +94,42 @@ def make(
 def read(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[tuple[Transport, int], ...]:
     """The transports and ports that SVCB records offer for a name server, in the order of preference.
 
-    Skipped are records without a known ALPN (RFC 9461 section 4.1), and those that are of no use anyway.
+    Skipped are records without a known ALPN (RFC 9461 section 4.1), and those that are of no use anyway. DoH
+    is at the path of the best record that has one, and records that have another are no alternative.
     """
     found: dict[tuple[Transport, int], None] = {}
+    best = path(server, rrset)
     for params in _usable(server, rrset):
         alpn = params.get(_KEYS.ALPN)
         port = params.get(_KEYS.PORT)
         for identifier in alpn.ids if alpn is not None else ():
             transport = _BY_ALPN.get(identifier.decode("ascii", "replace"))
-            if transport is None or (transport is Transport.DOH and DOHPATH_KEY not in params):
+            if transport is None or (transport.http and (best is None or _named_path(params) != best)):
                 continue
             found[(transport, port.port if port is not None else transport.port)] = None
     return tuple(found)
+
+
+def path(server: dns.name.Name, rrset: dns.rrset.RRset) -> str | None:
+    """Where a server has DoH, by the best record that says so; None where none does (RFC 9461 section 5)."""
+    paths = (_named_path(params) for params in _usable(server, rrset))
+    return next((one for one in paths if one is not None), None)
+
+
+def offer(
+    signal: str, server: dns.name.Name, rrset: dns.rrset.RRset | None, standing: Standing, until: float
+) -> Offer:
+    """What SVCB records offer for a name server; none at all say that it offers no encryption."""
+    if rrset is None:
+        return Offer(signal, (), standing, until)
+    return Offer(signal, read(server, rrset), standing, until, path=path(server, rrset) or DEFAULT_PATH)
+
+
+def _named_path(params: dict[int, Any]) -> str | None:
+    """The path in the parameters of a record; None when there is none, or none that could be followed."""
+    value = params.get(DOHPATH_KEY)
+    text = value.value.decode("utf-8", "replace") if value is not None else ""
+    return text if dohpath.usable(text) else None
 
 
 def credentials(server: dns.name.Name, rrset: dns.rrset.RRset) -> tuple[Credential, ...] | None:

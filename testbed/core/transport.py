@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 
 class Protection(IntEnum):
@@ -19,12 +20,13 @@ class Protection(IntEnum):
 
 
 class Transport(StrEnum):
-    """A DNS transport towards an authoritative server."""
+    """A DNS transport towards an authoritative server. DoH is HTTP/2, or HTTP/3 as ``doh3``."""
 
     UDP = "udp"
     TCP = "tcp"
     DOT = "dot"
     DOH = "doh"
+    DOH3 = "doh3"
     DOQ = "doq"
 
     @property
@@ -38,14 +40,24 @@ class Transport(StrEnum):
         return self is not Transport.UDP
 
     @property
+    def carrier(self) -> Literal["tcp", "udp"]:
+        """What carries it: QUIC runs over UDP (RFC 9000)."""
+        return "udp" if self in (Transport.UDP, Transport.DOQ, Transport.DOH3) else "tcp"
+
+    @property
+    def http(self) -> bool:
+        """Whether messages travel in HTTP, where they need a path (RFC 8484)."""
+        return self in (Transport.DOH, Transport.DOH3)
+
+    @property
     def port(self) -> int:
         """The default port (RFC 1035, RFC 7858 section 3.1, RFC 8484, RFC 9250 section 4.1.1)."""
-        return {"dot": 853, "doq": 853, "doh": 443}.get(self.value, 53)
+        return {"dot": 853, "doq": 853, "doh": 443, "doh3": 443}.get(self.value, 53)
 
     @property
     def alpn(self) -> str | None:
-        """The ALPN protocol identifier, where there is one (RFC 7858, RFC 9250, RFC 7540)."""
-        return {"dot": "dot", "doq": "doq", "doh": "h2"}.get(self.value)
+        """The ALPN protocol identifier, where there is one (RFC 7858, RFC 9250, RFC 9113, RFC 9114)."""
+        return {"dot": "dot", "doq": "doq", "doh": "h2", "doh3": "h3"}.get(self.value)
 
 
 class Failure(StrEnum):

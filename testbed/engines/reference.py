@@ -269,6 +269,7 @@ class ReferenceResolver:
                 secrets=self._secrets,
                 ticket=given,
                 **({"early": request.early_data} if request.transport is Transport.DOQ else {}),
+                **({"path": request.path} if request.path is not None else {}),
             )
         self._numbers += 1
         info = wire.handshake

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.attack.actions import Reset
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
+from testbed.core.dohpath import Template
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Session
 
 TIMEOUT = 10.0
 """Seconds for a session with the true server, and again for a response in it: more than resolvers wait."""
+
+
+@dataclass(frozen=True)
+class AnyPath(Template):
+    """The path of DoH at which an attacker answers: whichever is asked for, which it asks for in turn."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def message(self, path: str) -> str | None:
+        """Take a path as it comes. What is in it is of no use, as resolvers use POST."""
+        self.asked[:] = [path]
+        return ""
+
+    def expand(self, message: bytes | None) -> str:
+        """The path that was asked for."""
+        return self.asked[0]
 
 
 class Between:

@@ -10,13 +10,13 @@ from testbed.attack.actions import CertificateKind
 from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
-from testbed.onpath.between import TIMEOUT, Between
+from testbed.onpath.between import TIMEOUT, AnyPath, Between
 from testbed.onpath.sockets import in_the_name_of
 from testbed.onpath.surroundings import Surroundings
 from testbed.transports import Address
 from testbed.transports.http2_server import Http2Connection, Http2Service
 from testbed.transports.http2_session import Http2Session
-from testbed.transports.http_messages import Template, authority, request
+from testbed.transports.http_messages import authority, request
 from testbed.transports.server import IDLE_TIMEOUT
 from testbed.transports.tls import ClientPump, ServerPump
 
@@ -46,7 +46,8 @@ class HttpFlow(Http2Service):
         role = surroundings.role_at(self._server[0])
         pending = Pending(surroundings.chain, Transport.DOH, role)
         self._between = Between(pending, self._dial, self.abort)
-        super().__init__(self._between.answer, Template(), IDLE_TIMEOUT)
+        self._path = AnyPath()
+        super().__init__(self._between.answer, self._path, IDLE_TIMEOUT)
         credential = surroundings.credential(kind, role)
         pump = ServerPump(credential, alpn=_ALPN, secrets=surroundings.secrets)
         connection = Http2Connection(self, sock, pump, self._resolver[0])
@@ -69,7 +70,7 @@ class HttpFlow(Http2Service):
         sock = in_the_name_of(self._surroundings.host, socket.SOCK_STREAM, self._resolver, self._server)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pump = ClientPump(sni=self._sni, alpn=_ALPN, secrets=self._surroundings.secrets)
-        make_request = partial(request, Template(), "POST", authority(self._sni, self._server))
+        make_request = partial(request, self._path, "POST", authority(self._sni, self._server))
         session = Http2Session(self._server, sock, pump, make_request)
         await session.ready(TIMEOUT)
         return session

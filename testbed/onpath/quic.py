@@ -16,15 +16,14 @@ from testbed.attack.actions import CertificateKind
 from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello, TlsFormatError, parse_client_hello
 from testbed.core.transport import Transport
-from testbed.onpath.between import TIMEOUT, Between
+from testbed.onpath.between import TIMEOUT, AnyPath, Between
 from testbed.onpath.surroundings import Surroundings
 from testbed.transports import Address, quic
-from testbed.transports.doh import HTTP3
 from testbed.transports.doq_server import DoqConnection
 from testbed.transports.doq_session import DoqSession
 from testbed.transports.http3_server import Http3Connection
 from testbed.transports.http3_session import Http3Session
-from testbed.transports.http_messages import Template, authority, request
+from testbed.transports.http_messages import authority, request
 from testbed.transports.quic_listener import QuicService, ServerConnection
 from testbed.transports.quic_session import IDLE_TIMEOUT as CLIENT_IDLE_TIMEOUT
 from testbed.transports.server import IDLE_TIMEOUT
@@ -95,14 +94,15 @@ class QuicFlow(QuicService):
         self._down, self._up = sockets
         self._resolver, self._server = ends
         self._sni = hello.sni
-        self._http = HTTP3 in hello.alpn
-        self._alpn = (HTTP3,) if self._http else (str(Transport.DOQ.alpn),)
-        transport = Transport.DOH if self._http else Transport.DOQ
+        self._http = Transport.DOH3.alpn in hello.alpn
+        transport = Transport.DOH3 if self._http else Transport.DOQ
+        self._alpn = (str(transport.alpn),)
         role = surroundings.role_at(self._server[0])
         self._between = Between(Pending(surroundings.chain, transport, role), self._dial, self.abort)
+        self._path = AnyPath()
         connection: Callable[[QuicService, quic.Connection, NetworkAddress], ServerConnection] = DoqConnection
         if self._http:
-            connection = partial(Http3Connection, template=Template())
+            connection = partial(Http3Connection, template=self._path)
         super().__init__(
             transport,
             self._between.answer,
@@ -141,7 +141,7 @@ class QuicFlow(QuicService):
         )
         session: DoqSession | Http3Session
         if self._http:
-            make_request = partial(request, Template(), "POST", authority(self._sni, self._server))
+            make_request = partial(request, self._path, "POST", authority(self._sni, self._server))
             session = Http3Session(
                 self._server, self._up, machine, make_request, timeout=TIMEOUT, ticket=None
             )

@@ -20,7 +20,7 @@ from testbed.topology import EVIL
 from testbed.verdict.facts import Facts
 from testbed.world.build import World
 
-ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH)
+ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH, Transport.DOH3)
 """Encrypted transports that the reference resolver speaks, best first."""
 
 

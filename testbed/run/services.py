@@ -67,6 +67,7 @@ class Services:
                     self._handlers[role],
                     credential=credential,
                     secrets=sink(self._secrets, role),
+                    **({"path": self._world.paths[role]} if transport.http else {}),
                 )
 
 

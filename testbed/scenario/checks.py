@@ -72,7 +72,7 @@ def world(world: World, topology: Topology | None) -> Iterator[Problem]:
     for role, service in world.secure.items():
         used: dict[tuple[str, int], Transport] = {}
         for transport, port in service.offers:
-            over = "udp" if transport is Transport.DOQ else "tcp"
+            over = transport.carrier
             other = used.setdefault((over, port), transport)
             if other is not transport:
                 yield (

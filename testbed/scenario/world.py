@@ -10,6 +10,7 @@ from pydantic import (
     SerializeAsAny,
     StrictBool,
     StrictInt,
+    StrictStr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from testbed import signals
+from testbed.core.dohpath import DEFAULT_PATH, usable
 from testbed.core.notation import NameText, RecordText
 from testbed.core.transport import Transport
 from testbed.scenario import checks
@@ -68,6 +70,19 @@ class Service(Part):
     port: StrictInt | None = Field(
         None, ge=1, le=65535, description="Port of the encrypted transports; default: that of each."
     )
+
+    path: StrictStr = Field(
+        DEFAULT_PATH, description="Where the server has DoH: a URI template (RFC 9461 section 5)."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _template(cls, value: str) -> str:
+        with problems() as found:
+            if not usable(value):
+                message = "no path of DoH; write one with the variable dns, such as /dns-query{?dns}"
+                found.add((), message)
+        return value
 
     @field_validator("transports", mode="before")
     @classmethod

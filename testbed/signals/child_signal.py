@@ -42,20 +42,26 @@ class ChildSignal(Signal):
             offers = _in_common(zone)
             if offers:
                 owner = svcb.owner(zone.origin)
-                yield Addition(zone.origin, svcb.make(dns.name.root, offers, parameters.ttl, owner))
+                path = zone.servers[0].path
+                rrset = svcb.make(dns.name.root, offers, parameters.ttl, owner, path=path)
+                yield Addition(zone.origin, rrset)
 
     def discover(self, server: dns.name.Name, lookup: Lookup, now: float) -> Task[Offer | None]:
         """Ask for the SVCB records of a zone; an absence is remembered as long as the answer may be."""
         looked = yield from lookup(svcb.owner(server), dns.rdatatype.SVCB)
-        transports = svcb.read(dns.name.root, looked.rrset) if looked.rrset is not None else ()
         standing = Standing.VALIDATED if looked.security is Security.SECURE else looked.standing
-        return Offer(self.name, transports, standing, looked.until)
+        return svcb.offer(self.name, dns.name.root, looked.rrset, standing, looked.until)
 
 
 def _in_common(zone: DeployedZone) -> tuple[tuple[Transport, int], ...]:
-    """What every server of a zone offers, in the order of the first."""
+    """What every server of a zone offers, in the order of the first; DoH at its path."""
     first, *others = zone.servers
-    return tuple(offer for offer in first.offers if all(offer in other.offers for other in others))
+    return tuple(
+        (transport, port)
+        for transport, port in first.offers
+        if all((transport, port) in other.offers for other in others)
+        and (not transport.http or all(other.path == first.path for other in others))
+    )
 
 
 SIGNAL = ChildSignal()

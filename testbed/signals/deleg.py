@@ -15,11 +15,9 @@ from pydantic import Field
 from testbed.core import identity
 from testbed.core.deleg import KNOWN, Key, Record
 from testbed.core.delegation import Offer, Referral
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.signal import DeployedServer
-from testbed.core.transport import Transport
 from testbed.signals.deleg_base import DelegBase, DelegBaseParameters, Source
-
-DOHPATH = "/dns-query{?dns}"
 
 
 class DelegParameters(DelegBaseParameters):
@@ -53,7 +51,7 @@ class Deleg(DelegBase):
                 plain,
                 alpn=tuple(str(item.alpn) for item in announced),
                 tlsa=(identity.tlsa(server.chain[0]),) if parameters.tlsa or plain.addresses else (),
-                dohpath=DOHPATH if Transport.DOH in announced else "",
+                dohpath=server.path if any(item.http for item in announced) else "",
                 mandatory=(Key.ALPN,) if parameters.mandatory else (),
             )
         if parameters.do53 or not announced:
@@ -70,6 +68,7 @@ class Deleg(DelegBase):
             source.until,
             tlsa=record.tlsa,
             zone=referral.zone,
+            path=record.dohpath or DEFAULT_PATH,
         )
 
 

@@ -28,7 +28,7 @@ import dns.rrset
 from pydantic import BaseModel, Field
 
 from testbed.core import svcb
-from testbed.core.delegation import Offer, Referral
+from testbed.core.delegation import Referral
 from testbed.core.resolver.requests import sni_text
 from testbed.core.signal import Addition, DeployedServer, DeployedZone, Deployment, Parameters, Signal
 
@@ -168,10 +168,10 @@ class DsGlue(Signal):
                     referral.addresses[key] = (item.rrset, referral.ds_standing)
             elif item.rdtype == dns.rdatatype.SVCB and item.owner.labels[0] == svcb.PREFIX.encode():
                 server = item.owner.parent()
-                transports = svcb.read(server, item.rrset) if item.rdatas else ()
-                offer = Offer(self.name, transports, referral.ds_standing, until)
+                records = item.rrset if item.rdatas else None
+                offer = svcb.offer(self.name, server, records, referral.ds_standing, until)
                 referral.offers.append((server, offer))
-                said = ", ".join(transport for transport, _ in transports) or "no encryption"
+                said = ", ".join(transport for transport, _ in offer.transports) or "no encryption"
                 referral.notes.append(f"DS glue says {said} for {sni_text(server)}")
             referral.until = min(referral.until, until)
 
@@ -199,7 +199,7 @@ def _about(server: DeployedServer, parameters: DsGlueParameters) -> Iterable[Car
             yield Carried(server.name, rdtype, parameters.ttl, rdatas)
     if "SVCB" in parameters.carry:
         owner = svcb.owner(server.name)
-        rrset = svcb.make(server.name, server.offers, parameters.ttl, owner)
+        rrset = svcb.make(server.name, server.offers, parameters.ttl, owner, path=server.path)
         yield Carried(owner, dns.rdatatype.SVCB, parameters.ttl, tuple(rrset))
 
 

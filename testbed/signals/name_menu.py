@@ -42,7 +42,7 @@ PARAMETERS = {
 }
 """SvcParams by mnemonic (section "IANA Considerations")."""
 
-_MNEMONICS = {Transport.DOT: "dot", Transport.DOH: "doh", Transport.DOQ: "doq"}
+_MNEMONICS = {Transport.DOT: "dot", Transport.DOH: "doh", Transport.DOH3: "doh3", Transport.DOQ: "doq"}
 
 
 def flagged(name: dns.name.Name) -> bool:
@@ -85,11 +85,11 @@ class NameMenu(Signal):
     Parameters = NameMenuParameters
 
     def rename(self, server: DeployedServer, parameters: BaseModel) -> dns.name.Name | None:
-        """The name with a menu, or a flag, before the ordinary one. A menu has no room for ports."""
+        """The name with a menu, or a flag, before the ordinary one. A menu has no room for ports or paths."""
         assert isinstance(parameters, NameMenuParameters)
         if parameters.form == "flag":
             return dns.name.Name((FLAG, *server.name.labels)) if server.offers else None
-        items = [_MNEMONICS[transport] for transport, port in server.offers if port == transport.port]
+        items = [_MNEMONICS[transport] for transport in server.usual]
         return dns.name.Name((MENU + "-".join(items).encode(), *server.name.labels)) if items else None
 
     def publish(self, deployment: Deployment, parameters: BaseModel) -> Iterable[Addition]:
@@ -97,7 +97,8 @@ class NameMenu(Signal):
         assert isinstance(parameters, NameMenuParameters)
         for server in deployment.servers:
             if flagged(server.name) and server.offers:
-                rrset = svcb.make(server.name, server.offers, parameters.ttl, svcb.owner(server.name))
+                owner = svcb.owner(server.name)
+                rrset = svcb.make(server.name, server.offers, parameters.ttl, owner, path=server.path)
                 yield Addition(deployment.zone_of(server.name).origin, rrset)
 
     def read_name(self, server: dns.name.Name, delegation: Delegation) -> Offer | None:
@@ -111,9 +112,8 @@ class NameMenu(Signal):
         if not flagged(server):
             return None
         looked = yield from lookup(svcb.owner(server), dns.rdatatype.SVCB)
-        transports = svcb.read(server, looked.rrset) if looked.rrset is not None else ()
         standing = Standing.VALIDATED if looked.security is Security.SECURE else looked.standing
-        return Offer(self.name, transports, standing, looked.until)
+        return svcb.offer(self.name, server, looked.rrset, standing, looked.until)
 
 
 SIGNAL = NameMenu()

@@ -150,8 +150,8 @@ class Oots(Signal):
 
 
 def _hinted(server: DeployedServer) -> tuple[Transport, ...]:
-    """What a hint can say of a server: transports at their default ports, as it has no place for others."""
-    return tuple(transport for transport, port in server.offers if port == transport.port)
+    """What a hint can say of a server: transports where they usually are, and none without a number."""
+    return tuple(transport for transport in server.usual if transport in _PROTOCOLS)
 
 
 def _asked(query: dns.message.Message) -> bool:

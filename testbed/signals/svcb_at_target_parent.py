@@ -8,6 +8,7 @@ What is said about a name that is not below the parent is taken for the zone of 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import dns.message
 import dns.name
@@ -16,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from testbed.core import svcb
 from testbed.core.authoritative import ResponseExtension
-from testbed.core.delegation import Offer, Referral
+from testbed.core.delegation import Referral
 from testbed.core.resolver.cache import lifetime
 from testbed.core.signal import DeployedServer, Deployment, Parameters, Signal
 from testbed.core.zone import Zone
@@ -59,14 +60,8 @@ class SvcbAtTargetParent(Signal):
             if server not in referral.servers:
                 continue
             in_bailiwick = server.is_subdomain(referral.parent)
-            offer = Offer(
-                self.name,
-                svcb.read(server, rrset),
-                referral.standing,
-                lifetime(rrset, now),
-                zone=None if in_bailiwick else referral.zone,
-            )
-            referral.offers.append((server, offer))
+            offer = svcb.offer(self.name, server, rrset, referral.standing, lifetime(rrset, now))
+            referral.offers.append((server, replace(offer, zone=None if in_bailiwick else referral.zone)))
 
 
 def announcements(
@@ -75,7 +70,10 @@ def announcements(
     """The SVCB records of those servers that encrypt, by their names."""
     for server in servers:
         if server.offers:
-            yield server.name, svcb.make(server.name, server.offers, ttl, svcb.owner(server.name))
+            yield (
+                server.name,
+                svcb.make(server.name, server.offers, ttl, svcb.owner(server.name), path=server.path),
+            )
 
 
 SIGNAL = SvcbAtTargetParent()

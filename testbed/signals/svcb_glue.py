@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from testbed.core import svcb
 from testbed.core.authoritative import ResponseExtension
-from testbed.core.delegation import Offer, Referral
+from testbed.core.delegation import Referral
 from testbed.core.resolver.cache import lifetime
 from testbed.core.signal import Deployment, Signal
 from testbed.core.zone import Zone
@@ -48,8 +48,8 @@ class SvcbGlue(Signal):
         """Take the SVCB records about servers at or below the zone that is referred to."""
         for server, rrset in svcb.riding(referral.message):
             if server.is_subdomain(referral.zone):
-                transports = svcb.read(server, rrset)
-                offer = Offer(self.name, transports, referral.standing, lifetime(rrset, now))
+                until = lifetime(rrset, now)
+                offer = svcb.offer(self.name, server, rrset, referral.standing, until)
                 referral.offers.append((server, offer))
 
 

@@ -10,6 +10,7 @@ policy allows no clear text at all: then it does without the server.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import dns.name
 import dns.rdatatype
@@ -48,17 +49,19 @@ class SvcbQuery(Signal):
         for server in deployment.servers:
             if server.offers:
                 owner = svcb.owner(server.name)
-                rrset = svcb.make(server.name, server.offers, parameters.ttl, owner, parameters.credentials)
+                rrset = svcb.make(
+                    server.name, server.offers, parameters.ttl, owner, parameters.credentials, server.path
+                )
                 yield Addition(deployment.zone_of(server.name).origin, rrset)
 
     def discover(self, server: dns.name.Name, lookup: Lookup, now: float) -> Task[Offer | None]:
         """Ask for the SVCB records; an absence is remembered as long as the answer may be."""
         looked = yield from lookup(svcb.owner(server), dns.rdatatype.SVCB)
         standing = Standing.VALIDATED if looked.security is Security.SECURE else looked.standing
+        offer = svcb.offer(self.name, server, looked.rrset, standing, looked.until)
         if looked.rrset is None:
-            return Offer(self.name, (), standing, looked.until)
-        transports, named = svcb.read(server, looked.rrset), svcb.credentials(server, looked.rrset)
-        return Offer(self.name, transports, standing, looked.until, credentials=named)
+            return offer
+        return replace(offer, credentials=svcb.credentials(server, looked.rrset))
 
 
 SIGNAL = SvcbQuery()

@@ -15,13 +15,13 @@ import h2.events
 import h2.exceptions
 from h2.errors import ErrorCodes
 
+from testbed.core.dohpath import Template
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler, http2
 from testbed.transports.http_messages import (
     LARGEST,
     Headers,
     HttpError,
-    Template,
     decoded,
     encoded,
     error_response,

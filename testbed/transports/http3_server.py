@@ -12,12 +12,12 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.connection import NetworkAddress
 from aioquic.quic.events import QuicEvent, StopSendingReceived, StreamReset
 
+from testbed.core.dohpath import Template
 from testbed.transports import quic
 from testbed.transports.http_messages import (
     LARGEST,
     Headers,
     HttpError,
-    Template,
     decoded,
     encoded,
     error_response,

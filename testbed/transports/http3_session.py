@@ -43,7 +43,7 @@ class Http3Session(QuicSession):
         self._request = request
         self._responses: dict[int, _Response] = {}
         super().__init__(
-            Transport.DOH,
+            Transport.DOH3,
             remote,
             sock,
             machine,

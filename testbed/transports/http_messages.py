@@ -6,10 +6,10 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
 
+from testbed.core.dohpath import Template
 from testbed.core.transport import Failure, TransportError
 from testbed.transports import Address
 from testbed.transports.records import lifetime
@@ -19,8 +19,6 @@ Method = Literal["POST", "GET"]
 Headers = list[tuple[str, str]]
 """Header fields in order, pseudo-header fields first, names in lower case."""
 
-DEFAULT_TEMPLATE = "/dns-query{?dns}"
-
 LARGEST = 65535
 """Octets in a DNS message (RFC 8484 section 6)."""
 
@@ -28,50 +26,6 @@ _LONGEST_PATH = 65000  # a little less than what the QPACK library takes
 _MEDIA_TYPE = "application/dns-message"
 _HEADER = 12
 _HTTPS = 443
-_VARIABLE = re.compile(r"\{([?&]?)dns\}")
-
-
-@dataclass(frozen=True)
-class Template:
-    """The path of a DNS API server: a URI template with the variable "dns" (RFC 8484 section 3, RFC 9461).
-
-    Raises ValueError for a path that is not absolute, and for any expression but ``{?dns}``, ``{&dns}``
-    and ``{dns}``.
-    """
-
-    text: str = DEFAULT_TEMPLATE
-
-    def __post_init__(self) -> None:
-        expressions = re.findall(r"\{[^}]*\}?|\}", self.text)
-        if not self.text.startswith("/") or len(expressions) != 1 or not _VARIABLE.search(self.text):
-            raise ValueError(f"not a URI template of a DNS API server: {self.text!r}")
-
-    def expand(self, message: bytes | None) -> str:
-        """The path for a GET request with a message, or for POST (RFC 6570 section 3.2)."""
-
-        def value(match: re.Match[str]) -> str:
-            if message is None:
-                return ""
-            text = base64.urlsafe_b64encode(message).rstrip(b"=").decode("ascii")
-            return f"{match[1]}dns={text}" if match[1] else text
-
-        return _VARIABLE.sub(value, self.text)
-
-    def message(self, path: str) -> str | None:
-        """What a path has for the variable, "" for nothing. None when it is another path altogether."""
-        match = _VARIABLE.search(self.text)
-        assert match is not None
-        head, tail = self.text[: match.start()], self.text[match.end() :]
-        if match[1]:
-            own_path, _, own_query = f"{head}{tail}".partition("?")
-            path, _, query = path.partition("?")
-            fields = query.split("&")
-            if path != own_path or not set(filter(None, own_query.split("&"))) <= set(fields):
-                return None
-            return next((field[4:] for field in fields if field.startswith("dns=")), "")
-        if not (path.startswith(head) and path.endswith(tail) and len(path) >= len(head) + len(tail)):
-            return None
-        return path[len(head) : len(path) - len(tail)]
 
 
 Request = Callable[[bytes], tuple[Headers, bytes]]

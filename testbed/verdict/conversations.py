@@ -16,7 +16,7 @@ from testbed.verdict.views import SideView, Sign, SignKind, towards
 _DNS, _HTTPS = 53, 443
 _TLS_PORTS = {853: Transport.DOT, _HTTPS: Transport.DOH}
 _ALPN = {"dot": Transport.DOT, "h2": Transport.DOH}
-_QUIC_ALPN = {"doq": Transport.DOQ, "h3": Transport.DOH}
+_QUIC_ALPN = {"doq": Transport.DOQ, "h3": Transport.DOH3}
 _TRANSPORT_ERRORS = {
     0x01: "INTERNAL_ERROR",
     0x02: "CONNECTION_REFUSED",

@@ -15,6 +15,7 @@ import dns.rrset
 from testbed.attack.api import CertificateKind
 from testbed.core import message, pki
 from testbed.core.authoritative import Authoritative, ResponseExtension, Statement
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.resolver.state import RootServer
 from testbed.core.signer import ds_for
 from testbed.core.transport import Transport
@@ -36,7 +37,7 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were.
+    as they once were. ``paths`` say where the server of a role has DoH.
     """
 
     topology: Topology
@@ -49,6 +50,7 @@ class World:
     extensions: tuple[ResponseExtension, ...] = ()
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
 
@@ -78,7 +80,8 @@ class World:
 
     def _hint(self, server: Server) -> RootServer:
         offers = self.services[server.role][0] if server.role in self.services else ()
-        return RootServer(server.name, server.addresses, offers)
+        path = self.paths.get(server.role, DEFAULT_PATH)
+        return RootServer(server.name, server.addresses, offers, path)
 
     def truth(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
         """What the zones say to a question, aliases followed: what no attacker has touched."""
@@ -138,6 +141,7 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool) -
             server.role: (zones[server.zone], *(shared if server.zone == target else ()))
             for server in topology.servers
         },
+        paths={role: plan.secure[role].path for role in plan.services},
         services={role: (plan.secure[role].offers, plan.services[role]) for role in plan.services},
         authority=plan.issuer,
         trust_anchor=_trust_anchor(plan),

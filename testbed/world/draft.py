@@ -142,7 +142,9 @@ def _renamed(
         if server.role in secure:
             service = secure[server.role]
             credential = credentials.of_server(issuer, server, service, server.name.to_text())
-            deployed = DeployedServer(server.name, server.addresses, service.offers, credential.chain)
+            deployed = DeployedServer(
+                server.name, server.addresses, service.offers, credential.chain, service.path
+            )
             for signal, parameters in published:
                 name = signal.rename(deployed, parameters) or name
         servers.append(dataclasses.replace(server, name=name))
@@ -154,5 +156,5 @@ def _deployed(
 ) -> DeployedServer:
     if server.role not in secure:
         return DeployedServer(server.name, server.addresses, ())
-    offers, chain = secure[server.role].offers, services[server.role].chain
-    return DeployedServer(server.name, server.addresses, offers, chain)
+    service, chain = secure[server.role], services[server.role].chain
+    return DeployedServer(server.name, server.addresses, service.offers, chain, service.path)

@@ -35,12 +35,12 @@ WORLD = build(
     Described.model_validate(
         {
             "signal": ["ds-glue"],
-            "secure": {LINK: {"transports": ["dot", "doq", "doh"]}, "target": {}},
+            "secure": {LINK: {"transports": ["dot", "doq", "doh", "doh3"]}, "target": {}},
             "signed": [],
         }
     ),
 )
-TRANSPORTS = (Transport.UDP, Transport.TCP, Transport.DOT, Transport.DOQ, Transport.DOH)
+TRANSPORTS = (Transport.UDP, Transport.TCP, Transport.DOT, Transport.DOQ, Transport.DOH, Transport.DOH3)
 QUESTIONS = {
     "delegation": ("www.dnshost.net.", "A"),
     "keys": ("dnshost.net.", "DS"),

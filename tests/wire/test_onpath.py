@@ -11,7 +11,7 @@ pytestmark = pytest.mark.wire
 
 CLEAR = [f"{transport} {family}" for transport in ("udp", "tcp") for family in (4, 6)]
 TLS = [f"{transport} {family}" for transport in ("dot", "doh") for family in (4, 6)]
-QUIC = ["doq 4", "doq 6"]
+QUIC = [f"{transport} {family}" for transport in ("doq", "doh3") for family in (4, 6)]
 EVERYWHERE = CLEAR + TLS + QUIC
 EVIL = "ns.evil-dns.net."
 
@@ -167,9 +167,9 @@ def test_what_becomes_of_sessions(seen, name, dot, quic):
 
 def test_what_was_done_is_counted(seen):
     assert seen["observe"]["counted"] == [0, 0]
-    assert seen["impersonate"]["counted"] == [24, 24]
+    assert seen["impersonate"]["counted"] == [32, 32]
     for how in ("reset", "drop", "icmp", "alert"):
-        assert seen[f"block-tls {how}"]["counted"] == [26, 26]
+        assert seen[f"block-tls {how}"]["counted"] == [34, 34]
     for name in ("strip-ds-glue", "forge-ns", "deny-svcb"):
         matched, acted = seen[name]["counted"]
         assert matched == acted > 0

@@ -26,7 +26,7 @@ from testbed.core.authoritative import Authoritative
 from testbed.core.signer import KeySet, sign_zone
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
-from testbed.transports import doh, doq, dot, tcp, udp
+from testbed.transports import doh, doh3, doq, dot, tcp, udp
 
 ADDRESS = "127.0.0.1"
 NAME = "ns1.dnshost.net"
@@ -132,7 +132,7 @@ def our_servers():
         dot.serve(HOST, ADDRESS, 853, handler, **secured),
         doq.serve(HOST, ADDRESS, 853, handler, **secured),
         doh.serve(HOST, ADDRESS, 443, handler, **secured),
-        doh.serve(HOST, ADDRESS, 443, handler, alpn="h3", **secured),
+        doh3.serve(HOST, ADDRESS, 443, handler, **secured),
     ]
     try:
         yield

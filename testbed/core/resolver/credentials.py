@@ -20,8 +20,6 @@ from testbed.core.resolver.tasks import Once, Task
 from testbed.core.signal import Lookup
 from testbed.core.transport import Transport
 
-_PROTOCOLS = {Transport.DOQ: "udp"}
-
 
 class Credentials:
     """Finds out what identity to expect of a server. TLSA records are looked up where they count."""
@@ -71,12 +69,11 @@ class Credentials:
         if work in path.pending:
             return None
         nested = path.enter(work)
-        protocol = _PROTOCOLS.get(transport, "tcp")
-        dane: Dane | None = yield Once(work, lambda: self._look_up(server, port, protocol, nested))
+        owner = identity.tlsa_owner(server, port, transport.carrier)
+        dane: Dane | None = yield Once(work, lambda: self._look_up(server, owner, nested))
         return dane
 
-    def _look_up(self, server: dns.name.Name, port: int, protocol: str, path: Path) -> Task[Dane | None]:
-        owner = identity.tlsa_owner(server, port, protocol)
+    def _look_up(self, server: dns.name.Name, owner: dns.name.Name, path: Path) -> Task[Dane | None]:
         try:
             looked = yield from self._lookup(path)(owner, dns.rdatatype.TLSA)
         except ResolutionError as error:

@@ -257,7 +257,8 @@ class Plans:
         subject = delegation.zone if signal.about_zones else server
         name = sni_text(subject)
         try:
-            offer = yield from signal.discover(subject, self._lookup(path), memory.clock())
+            looked_for = signal.under(memory.policy)
+            offer = yield from looked_for.discover(subject, self._lookup(path), memory.clock())
         except ResolutionError as error:
             if not memory.signed(subject):
                 memory.note("signal", f"{signal.name} for {name}: none to be had, {error.text}")

@@ -100,7 +100,7 @@ class Probe:
         """
         memory = self._memory
         address = peer.address
-        key = (address, transport.port, transport, None)
+        key = (address, transport.port, transport, None, None)
         session = memory.sessions.get(key)
         if session is not None and session.open:
             return session

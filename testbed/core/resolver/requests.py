@@ -48,7 +48,7 @@ class Dial:
     """Open a session over TCP, TLS or QUIC; answered with a Session. Fails with TransportError.
 
     ``resume`` lets it take up an earlier session with the same server, ``early_data`` lets queries go out
-    with the first flight.
+    with the first flight. ``path`` is for DoH: the URI template of the requests, None for other transports.
     """
 
     server: str
@@ -58,6 +58,7 @@ class Dial:
     timeout: float
     resume: bool = False
     early_data: bool = False
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import dns.rrset
 from cryptography import x509
 
 from testbed.core.delegation import Delegation, Offer, Offers
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.message import report_channel
 from testbed.core.policy import CommitmentKey, Policy
 from testbed.core.probing import Prober
@@ -57,12 +58,13 @@ class CircleError(ResolutionError):
 class RootServer:
     """A root server from the resolver's hints, or a source of copies of the root zone (RFC 8806).
 
-    ``offers`` is the encryption that it is known to offer, if any.
+    ``offers`` is the encryption that it is known to offer, if any, ``path`` where it has DoH.
     """
 
     name: dns.name.Name
     addresses: tuple[str, ...]
     offers: tuple[tuple[Transport, int], ...] = ()
+    path: str = DEFAULT_PATH
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class Memory:
     offers: Offers = field(default_factory=Offers)
     delegations: dict[dns.name.Name, Delegation] = field(default_factory=dict)
     keys: dict[dns.name.Name, ZoneKeys] = field(default_factory=dict)
-    sessions: dict[tuple[str, int, Transport, str | None], Session] = field(default_factory=dict)
+    sessions: dict[tuple[str, int, Transport, str | None, str | None], Session] = field(default_factory=dict)
+    """By address, port, transport, the server's name as in SNI, and the path of DoH."""
     unreachable: dict[Hashable, float] = field(default_factory=dict)
     trace: list[TraceEvent] = field(default_factory=list)
     hints: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], list[str]] = field(default_factory=dict)
@@ -156,7 +159,7 @@ class Memory:
             # No delegation on the way to a root server could say anything before one is asked.
             self.offers.see(root.name, math.inf)
             if configuration.policy.preconfigured_root and root.offers:
-                offer = Offer(PRECONFIGURED, root.offers, Standing.VALIDATED, math.inf)
+                offer = Offer(PRECONFIGURED, root.offers, Standing.VALIDATED, math.inf, path=root.path)
                 self.offers.learn(root.name, offer, 0.0)
         self.delegations[dns.name.root] = Delegation(
             zone=dns.name.root,

@@ -15,6 +15,7 @@ import dns.rdatatype
 from testbed.core import identity, message
 from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Offer
+from testbed.core.dohpath import DEFAULT_PATH
 from testbed.core.identity import Identity
 from testbed.core.resolver.credentials import Credentials
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit, sni, sni_text
@@ -74,7 +75,8 @@ class Wire:
 
     def held(self, peer: Peer, transport: Transport, port: int) -> Session | None:
         """A session with a server that is open already."""
-        session = self._memory.sessions.get((peer.address, port, transport, sni(peer.server)))
+        key = (peer.address, port, transport, sni(peer.server), _path(peer, transport))
+        session = self._memory.sessions.get(key)
         return session if session is not None and session.open else None
 
     def session(self, peer: Peer, transport: Transport, port: int, path: Path) -> Task[Session]:
@@ -119,8 +121,8 @@ class Wire:
     def _open(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         key = (peer.address, port, transport)
         self._check_reachable(key)
-        dialling = Once(("dial", key, peer.server), lambda: self._dial(peer, transport, port))
-        session: Session = yield dialling
+        work = ("dial", key, peer.server, _path(peer, transport))
+        session: Session = yield Once(work, lambda: self._dial(peer, transport, port))
         return session
 
     def _check_reachable(self, key: Hashable) -> None:
@@ -130,9 +132,10 @@ class Wire:
     def _dial(self, peer: Peer, transport: Transport, port: int) -> Task[Session]:
         memory = self._memory
         name = sni(peer.server)
-        key = (peer.address, port, transport, name)
+        path = _path(peer, transport)
+        key = (peer.address, port, transport, name, path)
         try:
-            session: Session = yield self.dialling(peer.address, port, transport, name, STREAM_TIMEOUT)
+            session: Session = yield self.dialling(peer.address, port, transport, name, STREAM_TIMEOUT, path)
         except TransportError as error:
             self._give_up((peer.address, port, transport), peer, transport, str(error))
             raise
@@ -140,7 +143,13 @@ class Wire:
         return session
 
     def dialling(
-        self, address: str, port: int, transport: Transport, name: str | None, timeout: float
+        self,
+        address: str,
+        port: int,
+        transport: Transport,
+        name: str | None,
+        timeout: float,
+        path: str | None = None,
     ) -> Dial:
         """The request for a session; one that may resume an earlier one if the policy has it so."""
         resumption = self._memory.policy.resumption
@@ -152,6 +161,7 @@ class Wire:
             timeout,
             resume=resumption != "off",
             early_data=resumption == "early-data",
+            path=path,
         )
 
     def _authenticate(self, session: Session, peer: Peer, expected: Identity) -> Task[None]:
@@ -270,6 +280,13 @@ def _refusal(peer: Peer, transport: Transport, port: int) -> Hashable:
     offer = peer.offer
     expected = (offer.identities, offer.tlsa, offer.credentials) if offer is not None else None
     return (peer.address, port, transport, peer.server, expected)
+
+
+def _path(peer: Peer, transport: Transport) -> str | None:
+    """Where a server has DoH, as far as that was said; None for other transports."""
+    if not transport.http:
+        return None
+    return peer.offer.path if peer.offer is not None else DEFAULT_PATH
 
 
 def _parse(octets: bytes, extended: bool) -> dns.message.Message:
