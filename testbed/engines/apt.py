@@ -99,7 +99,9 @@ def is_library(stanza: Stanza) -> bool:
 
 def upstream(version: str) -> str:
     """The version of a package without what its packagers add (deb-version(7))."""
-    return re.split(r"[+~]", version.partition(":")[2] or version)[0].rpartition("-")[0] or version
+    without_epoch = version.partition(":")[2] or version
+    without_revision = without_epoch.rpartition("-")[0] or without_epoch
+    return re.split(r"[+~]", without_revision)[0]
 
 
 class Apt:
@@ -131,7 +133,8 @@ class Apt:
         source = f"deb {signed}{self.mirror.uri} {self.suite} {' '.join(self.mirror.components)}\n"
         (self._folder / "sources.list").write_text(source)
         dumped = self._run("apt-config", "dump").splitlines(keepends=True)
-        acquire = "".join(line for line in dumped if line.startswith("Acquire::"))
+        # How to download, not what: lists of files, say, are of no use here.
+        acquire = "".join(line for line in dumped if re.match("Acquire::(?!IndexTargets)", line))
         (self._folder / "apt.conf").write_text(configuration(self._folder, acquire))
 
     def update(self) -> None:
@@ -143,7 +146,9 @@ class Apt:
         plan = self._run("apt-get", "install", "--simulate", "--no-install-recommends", package)
         found = re.findall(r"^Inst (\S+) \((\S+) ", plan, re.MULTILINE)
         shown = stanzas(self._run("apt-cache", "show", *(f"{name}={version}" for name, version in found)))
-        (wanted,) = (stanza for stanza in shown if stanza["Package"] == package)
+        wanted = next((each for each in shown if each["Package"] == package), None)
+        if wanted is None:
+            raise FetchError(f"{self.suite} has no package {package}")
         return [each for each in shown if source(each) == source(wanted) or is_library(each)]
 
     def download(self, packages: Iterable[Stanza]) -> dict[str, Path]:

@@ -31,7 +31,10 @@ def fetch(name: str, suite: str | None = None) -> Path:
 
     What is there already is not downloaded again. Raises FetchError.
     """
-    package = catalogue.load(name).description.package if name in catalogue.names() else name
+    engine = catalogue.load(name) if name in catalogue.names() else None
+    if engine and not engine.description.relocatable:
+        raise FetchError("it reads files of its own where an installed version has them")
+    package = engine.description.package if engine else name
     FETCHED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FETCHED.parent, prefix="fetch-") as place:
         apt = Apt(Path(place), suite)
@@ -52,8 +55,8 @@ def fetch(name: str, suite: str | None = None) -> Path:
                 apt.unpack(files[each], root)
             write_commands(fresh, programs)
             fresh.rename(folder)
-    if name in catalogue.names():
-        describe(catalogue.load(name).folder, folder, f"adox engines fetch {name} --suite {apt.suite}")
+    if engine:
+        describe(engine.folder, folder, f"adox engines fetch {name} --suite {apt.suite}")
     return folder
 
 
