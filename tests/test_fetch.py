@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from unpacked import LIBRARIES, unpack
 
 from testbed.cli import ExitCode
 from testbed.cli.main import app
@@ -92,23 +93,16 @@ def test_apt_writes_below_the_folder_only(tmp_path):
 
 
 def test_a_command_starts_its_program_with_the_loader_that_came_with_it(tmp_path):
-    program = shutil.which("readlink")
     root = tmp_path / "root"
-    (root / "usr/bin").mkdir(parents=True)
-    shutil.copy(program, root / "usr/bin/readlink")
+    unpack([shutil.which("readlink")], root)
     (root / "usr/bin/script").write_text("#!/bin/sh\n")
-    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    libraries = root / "usr/lib/some-linux-gnu"
-    libraries.mkdir(parents=True)
-    for path in re.findall(r"(/\S+) \(0x", linked):
-        shutil.copy(path, libraries)
     programs = programs_in(root)
     assert programs == [Path("usr/bin/readlink")]
     write_commands(tmp_path, programs)
     done = subprocess.run(
         [tmp_path / "bin/readlink", "-f", "/proc/self/exe"], capture_output=True, text=True, check=True
     )
-    assert Path(done.stdout.strip()).parent == libraries
+    assert Path(done.stdout.strip()).parent == root / LIBRARIES
 
 
 def test_a_package_without_a_loader_makes_no_commands(tmp_path):

@@ -6,6 +6,7 @@ it, a newer C library too. One that is an engine gets a description, derived fro
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -91,4 +92,4 @@ def describe(packaged: Path, folder: Path, how: str) -> None:
             shutil.copyfile(path, folder / path.name)
     text = (packaged / DESCRIPTION).read_text()
     text = re.sub(r"(?m)^program: (?:.*/)?([^/\n]+)$", rf"program: {PROGRAMS}/\1", text)
-    (folder / DESCRIPTION).write_text(re.sub(r"(?m)^package: .*$", f"how: {how}", text))
+    (folder / DESCRIPTION).write_text(re.sub(r"(?m)^package: .*$", lambda _: f"how: {json.dumps(how)}", text))
