@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -10,29 +11,74 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from testbed.cli import ExitCode
+from testbed.core.notation import quoted
 from testbed.engines import catalogue
+from testbed.engines.apt import FetchError
 from testbed.engines.description import Engine
+from testbed.engines.fetch import PROGRAMS, fetch
+from testbed.scenario import engine as engines
+from testbed.scenario.errors import ScenarioError, unknown
+
+FETCH = "fetch"
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+", re.ASCII)
 
 
 def command(
+    action: Annotated[
+        str, typer.Argument(metavar="[fetch]", show_default=False, help="What to do instead of listing them.")
+    ] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", show_default=False, help="An engine, or a package, to fetch.")
+    ] = "",
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="SUITE", help="The suite to fetch from; default: the distribution's newest."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """List engines: which are installed, their versions, and what their descriptions declare."""
-    rows = [_row(catalogue.load(name)) for name in catalogue.names()]
+    """List engines: which are installed, their versions, and what their descriptions declare.
+
+    ``fetch NAME`` unpacks the version that another suite has into the project's folder build/engines, beside
+    the installed one; it exits 3 when that cannot be had.
+    """
+    if action:
+        _fetch(action, name, suite)
+        return
+    rows = [_row(catalogue.load(each)) for each in [*catalogue.names(), *engines.fetched()]]
     if as_json:
         typer.echo(json.dumps({"schema": 1, "engines": rows}, indent=2))
         return
     table = Table("", box=None, pad_edge=False, header_style="bold")
-    for row in rows:
+    packaged = [row for row in rows if row["engine"] in catalogue.names()]
+    for row in packaged:
         table.add_column(Text(row["engine"]))
-    for name in rows[0]:
-        if name != "engine":
-            table.add_row(name, *(Text(_shown(row[name])) for row in rows))
+    for field in packaged[0]:
+        if field != "engine":
+            table.add_row(field, *(Text(_shown(row[field])) for row in packaged))
     console = Console(highlight=False)
     console.print(table)
+    if engines.fetched():
+        console.print(f"Fetched, and described alike: {', '.join(engines.fetched())}.", soft_wrap=True)
     console.print("What they really do, `adox grade ENGINE...` finds out.", soft_wrap=True)
+
+
+def _fetch(action: str, name: str, suite: str | None) -> None:
+    if action != FETCH:
+        raise ScenarioError("adox engines", 0, 0, unknown("action", action, [FETCH]))
+    if not _PACKAGE.fullmatch(name):
+        raise ScenarioError("adox engines fetch", 0, 0, f"{quoted(name)} names no engine and no package")
+    try:
+        folder = fetch(name, suite)
+    except FetchError as error:
+        typer.echo(f"adox: {name} cannot be fetched: {error}", err=True)
+        raise typer.Exit(ExitCode.CANNOT_RUN) from error
+    programs = ", ".join(sorted(path.name for path in (folder / PROGRAMS).iterdir()))
+    typer.echo(f"{folder.name}: {programs}, in {folder / PROGRAMS}")
+    if folder.name in engines.fetched():
+        typer.echo(f"Run scenarios with it: adox run --engine {folder.name}")
 
 
 def _row(engine: Engine) -> dict[str, Any]:

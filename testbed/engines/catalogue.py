@@ -33,7 +33,9 @@ def load(name: str) -> Engine:
 
     Raises ScenarioError for all that is wrong with its description.
     """
-    return description.load(Path(name) if "/" in name else FOLDER / name)
+    if "/" in name:
+        return description.load(Path(name))
+    return description.load((engines.FETCHED if name in engines.fetched() else FOLDER) / name)
 
 
 def keeps_time(name: str) -> bool:
@@ -65,7 +67,8 @@ def faketime() -> str | None:
     if not found:
         return None
     allocator = found[0].parents[1] / "libc_malloc_debug.so.0"
-    return " ".join(str(path) for path in (allocator, found[0]) if path.exists())
+    # By its name alone: each program takes the one of its own C library.
+    return f"{allocator.name} {found[0]}" if allocator.exists() else str(found[0])
 
 
 def missing(engine: Engine) -> str | None:

@@ -47,6 +47,9 @@ class Description(Part):
     program: StrictStr = Field(min_length=1, description="The program: a name on PATH, or a path.")
     package: StrictStr = Field("", description="The Debian and Ubuntu package that it comes in.")
     how: StrictStr = Field("", description="How to get it, where it comes in no package.")
+    relocatable: bool = Field(
+        True, description="Whether it works from a place that is not its package's: it reads no files there."
+    )
     version: Words = Field(("--version",), description="Arguments that make it print its version.")
     start: Words = Field(min_length=1, description="Arguments that keep it running in the foreground.")
     environment: dict[str, StrictStr] = Field(default_factory=dict, description="Variables for it.")

@@ -149,7 +149,10 @@ class ProgramResolver:
         described = self._engine.description
         keys, values = tuple(described.environment), tuple(described.environment.values())
         own = dict(zip(keys, self._engine.words(values, names), strict=True))
-        return {"PATH": catalogue.search_path(), "LANG": "C", "TZ": "UTC", **self._time(), **own}
+        # What comes with a program, such as what controls it, is of its version.
+        beside = str(Path(catalogue.program(self._engine) or "").parent)
+        path = os.pathsep.join([beside, catalogue.search_path()])
+        return {"PATH": path, "LANG": "C", "TZ": "UTC", **self._time(), **own}
 
     def _time(self) -> dict[str, str]:
         library = catalogue.faketime()

@@ -14,11 +14,19 @@ REFERENCE = "reference"
 DESCRIPTION = "engine.yaml"
 """The file that says of a folder that it is an engine."""
 
+FETCHED = Path(testbed.__file__).parents[1] / "build" / "engines"
+"""Where engines of other versions are, each in a folder of its name."""
+
 
 def names() -> list[str]:
     """The engines that come with the testbed: the reference, and every folder of ``testbed/engines/``."""
     folder = Path(testbed.__file__).parent / "engines"
     return sorted({path.parent.name for path in folder.glob(f"*/{DESCRIPTION}")} | {REFERENCE})
+
+
+def fetched() -> list[str]:
+    """The engines that were fetched."""
+    return sorted(path.parent.name for path in FETCHED.glob(f"*/{DESCRIPTION}"))
 
 
 def engine_named(text: str, folder: Path) -> str:
@@ -33,6 +41,7 @@ def engine_named(text: str, folder: Path) -> str:
         if path is None or not path.exists():
             raise ValueError(f"there is no engine at {quoted(text)}; paths are relative to the scenario file")
         return str(path)
-    if text != REFERENCE and text not in names():
-        raise ValueError(f"{unknown('engine', text, names())}; a path of your own has a slash in it")
+    known = [*names(), *fetched()]
+    if text not in known:
+        raise ValueError(f"{unknown('engine', text, known)}; a path of your own has a slash in it")
     return text

@@ -3,8 +3,10 @@
 import shutil
 
 import pytest
+from unpacked import unpack
 
 from testbed.engines import catalogue
+from testbed.engines.fetch import ROOT, describe, programs_in, write_commands
 from testbed.scenario.load import load_file
 
 pytestmark = pytest.mark.wire
@@ -125,6 +127,24 @@ def test_an_engine_of_ones_own_is_a_folder(tmp_path, run_cells):
     (cell,) = load_file(tmp_path / "t.yaml")
     (run,) = run_cells([cell.with_engine(str(folder))])
     assert run.verdict == "safe", run.reason
+
+
+def test_one_with_a_loader_and_libraries_of_its_own_forgets_and_is_told_the_time(tmp_path, run_cells):
+    packaged, folder = catalogue.load("unbound"), tmp_path / "unbound-other"
+    programs = [shutil.which(name, path=catalogue.search_path()) for name in ("unbound", "unbound-control")]
+    unpack(programs, folder / ROOT)
+    write_commands(folder, programs_in(folder / ROOT))
+    describe(packaged.folder, folder, "")
+    cells = []
+    for number, text in enumerate((FORGETS, AGES)):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(text)
+        (cell,) = load_file(file)
+        cells.append(cell.with_engine(str(folder)))
+    forgets, ages = sorted(run_cells(cells), key=lambda run: run.id, reverse=True)
+    assert (forgets.verdict, ages.verdict) == ("safe", "safe"), (forgets.reason, ages.reason)
+    assert "www.example.org. A" in asked(forgets, 3)
+    assert "www.example.org. A" in asked(ages, 2)
 
 
 def test_one_that_probes_finds_the_servers_tls(records):

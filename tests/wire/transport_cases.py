@@ -251,25 +251,61 @@ auth-zone:
 remote-control:
     control-enable: no
 """
+KNOTD = """
+server:
+    rundir: "{folder}"
+    listen: {address}@53
+    listen-tls: {address}@853
+    listen-quic: {address}@853
+    cert-file: "{chain}"
+    key-file: "{key}"
+    user: root
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "{folder}"
+template:
+  - id: default
+    storage: "{folder}"
+    zonefile-sync: -1
+    journal-content: none
+zone:
+  - domain: {origin}
+    file: "{zone}"
+"""
+CLIENTS = {
+    Transport.DOT: (dot.connect, 853),
+    Transport.DOH: (doh.connect, 443),
+    Transport.DOQ: (doq.connect, 853),
+}
 
 
 async def named():
     """BIND, over DoT and DoH."""
-    await real("named", NAMED, ["-g", "-c"])
+    await real("named", NAMED, ["-g", "-c"], Transport.DOT, Transport.DOH)
 
 
 async def unbound():
     """Unbound, over DoT and DoH."""
-    await real("unbound", UNBOUND, ["-d", "-c"])
+    await real("unbound", UNBOUND, ["-d", "-c"], Transport.DOT, Transport.DOH)
 
 
-async def real(command, template, options):
+async def knotd(command):
+    """Knot DNS from 3.4 on, over DoT and DoQ."""
+    await real(command, KNOTD, ["-c"], Transport.DOT, Transport.DOQ)
+
+
+async def real(command, template, options, *transports):
     async with server(command, template, options):
-        for connect, transport in ((dot.connect, Transport.DOT), (doh.connect, Transport.DOH)):
-            port = 853 if transport is Transport.DOT else 443
+        for transport in transports:
+            connect, port = CLIENTS[transport]
             session = await connect(HOST, ADDRESS, (ADDRESS, port), sni=NAME, timeout=PATIENCE)
             assert session.chain == CREDENTIAL.chain
             asked = list(queries())
+            if transport is Transport.DOQ:
+                for query in asked:
+                    query.id = 0  # RFC 9250 section 4.2.1
             answers = await asyncio.gather(*(session.exchange(each.to_wire(), PATIENCE) for each in asked))
             for query, wire in zip(asked, answers, strict=True):
                 response = dns.message.from_wire(wire)
@@ -280,17 +316,17 @@ async def real(command, template, options):
 
 @contextlib.asynccontextmanager
 async def server(command, template, options, zone=ZONE):
-    """A real server that has a zone of ours, until the block is left."""
+    """A real server, by its name or path, that has a zone of ours, until the block is left."""
     _, chain, key = pem()
     file = FOLDER / "zone"
     file.write_text("".join(f"{rrset.to_text()}\n" for rrset in zone))
-    configuration = FOLDER / f"{command}.conf"
+    configuration = FOLDER / "conf"
     names = {"folder": FOLDER, "address": ADDRESS, "chain": chain, "key": key, "zone": file}
     configuration.write_text(template.format(origin=zone.origin, **names))
     # A copy, since AppArmor's profile for the installed one lets it read nothing here.
-    copy = shutil.copy(shutil.which(command), FOLDER)
+    path = command if "/" in command else shutil.copy(shutil.which(command), FOLDER)
     with (FOLDER / "output").open("w") as output:
-        process = subprocess.Popen([copy, *options, configuration], stdout=output, stderr=output)
+        process = subprocess.Popen([path, *options, configuration], stdout=output, stderr=output)
     try:
         await ready(process, zone)
         yield
@@ -345,4 +381,4 @@ async def program(*command, fails=False):
 
 
 if __name__ == "__main__":
-    asyncio.run(globals()[sys.argv[1]]())
+    asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))
