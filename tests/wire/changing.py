@@ -13,6 +13,7 @@ from pathlib import Path
 
 from testbed.network.loop import VirtualLoop
 from testbed.run.worker import Worker
+from testbed.scenario.engine import REFERENCE
 
 SCENARIO = """
 id: changing/{topology}
@@ -39,7 +40,7 @@ def main(*topologies: str) -> None:
         path = folder / f"{topology}.yaml"
         path.write_text(SCENARIO.format(topology=topology))
         began = time.perf_counter()
-        run = json.loads(worker.run(str(path), f"changing/{topology}"))
+        run = json.loads(worker.run(str(path), f"changing/{topology}", REFERENCE))
         print(
             json.dumps(
                 {

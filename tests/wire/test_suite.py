@@ -12,6 +12,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dns.name
 import pytest
 
 from testbed.reports.summary import Status, status
@@ -67,6 +68,20 @@ def dissected(capture: Path) -> dict[int, str]:
     return packets
 
 
+def http3_payloads(capture: Path, packet: int) -> str:
+    """What Wireshark has decrypted of HTTP/3, in which it reads no DNS, in a packet; in hexadecimal."""
+    command = ["tshark", "-r", str(capture), "-Y", f"frame.number=={packet}"]
+    fields = ["-T", "fields", "-e", "http3.frame_payload"]
+    return subprocess.run([*command, *fields], capture_output=True, text=True, check=True).stdout
+
+
+def keyless(capture: Path, folder: Path, name: str) -> Path:
+    """A copy of a capture without keys and our remarks about packets: pcap has no place for them."""
+    copy = folder / f"{name}.pcap"
+    subprocess.run(["editcap", "-F", "pcap", capture, copy], check=True)
+    return copy
+
+
 def in_parallel(function, items):
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         return list(threads.map(function, items))
@@ -85,7 +100,12 @@ def test_every_exposure_is_in_the_packet_that_it_names(runs, secrets):
     def missing(item):
         capture, exposures = item
         packets = dissected(capture)
-        return [(str(capture), packet) for packet, said in exposures if said not in packets[packet]]
+        return [
+            (str(capture), packet)
+            for packet, said in exposures
+            if said not in packets[packet]
+            and dns.name.from_text(said).to_wire().hex() not in http3_payloads(capture, packet)
+        ]
 
     assert not [hit for hits in in_parallel(missing, wanted.items()) for hit in hits]
 
@@ -102,11 +122,8 @@ def test_where_nothing_leaked_the_captures_do_not_have_it(runs, secrets, tmp_pat
         for link in {*run.attacked_links, EVIL}:
             capture = Path(run.evidence, f"{link}.pcapng")
             if capture.exists():
-                keyless = tmp_path / f"{number}-{link}.pcapng"
-                subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
-                hits += [
-                    (run.id, link, packet) for packet, text in dissected(keyless).items() if zone in text
-                ]
+                packets = dissected(keyless(capture, tmp_path, f"{number}-{link}"))
+                hits += [(run.id, link, packet) for packet, text in packets.items() if zone in text]
         return hits
 
     assert not [hit for hits in in_parallel(found, enumerate(silent)) for hit in hits]
@@ -117,7 +134,5 @@ def test_that_search_would_find_it(runs, secrets, tmp_path):
     """The same search finds the name where it did leak in clear text."""
     run = next(run for run in runs if any(e.how == "clear" and e.secret == "name" for e in run.exposures))
     exposure = next(e for e in run.exposures if e.how == "clear" and e.secret == "name")
-    keyless = tmp_path / "keyless.pcapng"
-    capture = Path(run.evidence, exposure.capture)
-    subprocess.run(["editcap", "--discard-all-secrets", capture, keyless], check=True)
-    assert secrets[run.id]["name"] in dissected(keyless)[exposure.packet]
+    capture = keyless(Path(run.evidence, exposure.capture), tmp_path, "keyless")
+    assert secrets[run.id]["name"] in dissected(capture)[exposure.packet]
