@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from functools import partial
 
 from testbed.core.dohpath import DEFAULT_PATH, Template
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
-from testbed.transports import Address, Handler, Host, quic, sockets
+from testbed.transports import Address, Handler, Host, quic
 from testbed.transports.http3_server import Http3Connection
 from testbed.transports.http3_session import Http3Session
 from testbed.transports.http_messages import Method, authority, request
-from testbed.transports.quic_endpoint import connected
+from testbed.transports.quic_endpoint import dial
 from testbed.transports.quic_listener import QuicListener
 from testbed.transports.quic_session import IDLE_TIMEOUT as QUIC_IDLE_TIMEOUT
 from testbed.transports.server import IDLE_TIMEOUT
@@ -42,12 +40,12 @@ async def connect(
     TIMEOUT, RESET, CLOSED, PROTOCOL, or TLS with the alert's name.
     """
     make_request = partial(request, Template(path), method, authority(sni, remote))
-    if ticket is not None and asyncio.get_running_loop().time() >= ticket.expires:
-        ticket = None
-    sock = connected(sockets.bound(host, socket.SOCK_DGRAM, (local_address, 0)), remote)
-    machine = quic.client(
+    sock, machine, ticket = dial(
+        host,
+        local_address,
+        remote,
         sni=sni,
-        alpn=() if alpn is None else (alpn,),
+        alpn=alpn,
         idle_timeout=QUIC_IDLE_TIMEOUT,
         secrets=secrets,
         ticket=ticket,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
-from testbed.transports import Address, Handler, Host, quic, sockets
+from testbed.transports import Address, Handler, Host, quic
 from testbed.transports.doq_server import DoqConnection, TooEarly
 from testbed.transports.doq_session import DoqSession
-from testbed.transports.quic_endpoint import connected
+from testbed.transports.quic_endpoint import dial
 from testbed.transports.quic_listener import QuicListener
 from testbed.transports.quic_session import IDLE_TIMEOUT, Accept
 from testbed.transports.server import IDLE_TIMEOUT as SERVER_IDLE_TIMEOUT
@@ -43,12 +40,12 @@ async def connect(
     Raises TransportError: REFUSED (ICMP port unreachable, or CONNECTION_REFUSED), UNREACHABLE, TIMEOUT,
     RESET, CLOSED, PROTOCOL, or TLS with the alert's name.
     """
-    if ticket is not None and asyncio.get_running_loop().time() >= ticket.expires:
-        ticket = None
-    sock = connected(sockets.bound(host, socket.SOCK_DGRAM, (local_address, 0)), remote)
-    machine = quic.client(
+    sock, machine, ticket = dial(
+        host,
+        local_address,
+        remote,
         sni=sni,
-        alpn=() if alpn is None else (alpn,),
+        alpn=alpn,
         idle_timeout=IDLE_TIMEOUT,
         secrets=secrets,
         ticket=ticket,

@@ -18,6 +18,7 @@ from h2.errors import ErrorCodes
 from testbed.core.dohpath import Template
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler, http2
+from testbed.transports.acceptor import Acceptor
 from testbed.transports.http_messages import (
     LARGEST,
     Headers,
@@ -30,12 +31,9 @@ from testbed.transports.http_messages import (
 )
 from testbed.transports.later import Later
 from testbed.transports.server import OUTSTANDING
-from testbed.transports.sockets import abort
 from testbed.transports.stream import Stream
 from testbed.transports.tls import ServerPump
 
-_ACCEPTS = 64
-_RETRY = 1.0
 _ALPN = "h2"
 
 _RESETS = 1000
@@ -71,11 +69,8 @@ class Http2Listener(Http2Service):
     ) -> None:
         super().__init__(handler, template, idle_timeout)
         self.connections = 0
-        self._sock = sock
         self._pump = pump
-        self._loop = asyncio.get_running_loop()
-        self._retry: asyncio.TimerHandle | None = None
-        self._loop.add_reader(sock.fileno(), self._accept)
+        self._acceptor = Acceptor(sock, self._welcome)
 
     @property
     def open(self) -> int:
@@ -84,37 +79,13 @@ class Http2Listener(Http2Service):
 
     def close(self) -> None:
         """Stop listening and abort all connections."""
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock.fileno())
-            self._sock.close()
-        if self._retry is not None:
-            self._retry.cancel()
+        self._acceptor.close()
         for connection in list(self.live):
             connection.abort()
 
-    def _accept(self) -> None:
-        self._retry = None
-        for _ in range(_ACCEPTS):
-            try:
-                sock, address = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:
-                # Out of descriptors, most likely. The loop reports it; trying again at once would hang it.
-                self._loop.remove_reader(self._sock.fileno())
-                self._retry = self._loop.call_later(_RETRY, self._listen_again)
-                raise
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError:  # gone already
-                abort(sock)
-                continue
-            self.connections += 1
-            self.live.add(Http2Connection(self, sock, self._pump(), address[0]))
-
-    def _listen_again(self) -> None:
-        self._loop.add_reader(self._sock.fileno(), self._accept)
+    def _welcome(self, sock: socket.socket, peer: str) -> None:
+        self.connections += 1
+        self.live.add(Http2Connection(self, sock, self._pump(), peer))
 
 
 @dataclass(eq=False, slots=True)

@@ -12,8 +12,9 @@ from aioquic.quic.events import QuicEvent
 from aioquic.quic.packet import QuicErrorCode
 
 from testbed.core.transport import Failure, TransportError
-from testbed.transports import Address, sockets
-from testbed.transports.quic import Closing, Connection, End
+from testbed.transports import Address, Host, sockets
+from testbed.transports.quic import Closing, Connection, End, QuicTicket, client
+from testbed.transports.tls import Secrets
 
 LARGEST = 65535
 BATCH = 64
@@ -183,6 +184,32 @@ def connected(sock: socket.socket, remote: Address) -> socket.socket:
         sock.close()
         raise sockets.failure(error) from error
     return sock
+
+
+def dial(
+    host: Host,
+    local_address: str,
+    remote: Address,
+    *,
+    sni: str | None,
+    alpn: str | None,
+    idle_timeout: float,
+    secrets: Secrets | None,
+    ticket: QuicTicket | None,
+    early: bool,
+) -> tuple[socket.socket, Connection, QuicTicket | None]:
+    """A client's socket and its end of a connection, and the ticket that it uses: none that has expired.
+
+    Raises as ``connected`` does.
+    """
+    if ticket is not None and asyncio.get_running_loop().time() >= ticket.expires:
+        ticket = None
+    sock = connected(sockets.bound(host, socket.SOCK_DGRAM, (local_address, 0)), remote)
+    protocols = () if alpn is None else (alpn,)
+    machine = client(
+        sni=sni, alpn=protocols, idle_timeout=idle_timeout, secrets=secrets, ticket=ticket, early=early
+    )
+    return sock, machine, ticket
 
 
 def enlarge(sock: socket.socket) -> None:

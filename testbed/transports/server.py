@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler
+from testbed.transports.acceptor import Acceptor
 from testbed.transports.clear import Pump
 from testbed.transports.framing import Framer, frame
 from testbed.transports.later import Later
-from testbed.transports.sockets import abort
 from testbed.transports.stream import Stream
 
 IDLE_TIMEOUT = 10.0
@@ -22,8 +22,6 @@ OUTSTANDING = 1 << 20
 """Octets of responses that a client may leave unread before no more of its queries are."""
 
 _HEADER = 12
-_ACCEPTS = 64
-_RETRY = 1.0
 
 
 class StreamListener:
@@ -44,11 +42,8 @@ class StreamListener:
         self.handshakes = 0
         self.messages = 0
         self.live: set[_Connection] = set()
-        self._sock = sock
         self._pump = pump
-        self._loop = asyncio.get_running_loop()
-        self._retry: asyncio.TimerHandle | None = None
-        self._loop.add_reader(sock.fileno(), self._accept)
+        self._acceptor = Acceptor(sock, self._welcome)
 
     @property
     def open(self) -> int:
@@ -57,37 +52,13 @@ class StreamListener:
 
     def close(self) -> None:
         """Stop listening and abort all connections."""
-        if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock.fileno())
-            self._sock.close()
-        if self._retry is not None:
-            self._retry.cancel()
+        self._acceptor.close()
         for connection in list(self.live):
             connection.abort()
 
-    def _accept(self) -> None:
-        self._retry = None
-        for _ in range(_ACCEPTS):
-            try:
-                sock, address = self._sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError:
-                # Out of descriptors, most likely. The loop reports it; trying again at once would hang it.
-                self._loop.remove_reader(self._sock.fileno())
-                self._retry = self._loop.call_later(_RETRY, self._listen_again)
-                raise
-            try:
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            except OSError:  # gone already
-                abort(sock)
-                continue
-            self.connections += 1
-            self.live.add(_Connection(self, sock, self._pump(), address[0]))
-
-    def _listen_again(self) -> None:
-        self._loop.add_reader(self._sock.fileno(), self._accept)
+    def _welcome(self, sock: socket.socket, peer: str) -> None:
+        self.connections += 1
+        self.live.add(_Connection(self, sock, self._pump(), peer))
 
 
 class _Connection:
