@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
+from rich.console import Console
 
 from testbed.cli import ExitCode
 from testbed.network.sandbox import SandboxError
@@ -23,6 +24,18 @@ def run_all(cells: Sequence[Cell], jobs: int | None, results: Path | None, seed:
     ``results`` is where evidence goes, None to keep none. Exits where no sandbox can be made.
     """
     screen = console.terminal(sys.stderr)
+    runs, seconds = play(cells, jobs, results, seed, screen)
+    screen.print(f"{len(runs)} runs in {seconds:.0f} s", highlight=False)
+    return runs
+
+
+def play(
+    cells: Sequence[Cell], jobs: int | None, results: Path | None, seed: int, screen: Console
+) -> tuple[list[Run], float]:
+    """Run cells and show how it goes; their records, in the cells' order, and how many seconds it took.
+
+    Exits where no sandbox can be made.
+    """
     runs: list[Run] = []
     try:
         with (
@@ -35,6 +48,5 @@ def run_all(cells: Sequence[Cell], jobs: int | None, results: Path | None, seed:
     except SandboxError as error:
         typer.echo(f"adox: {error}", err=True)
         raise typer.Exit(ExitCode.CANNOT_RUN) from error
-    screen.print(f"{len(runs)} runs in {progress.elapsed_s:.0f} s", highlight=False)
     place = {cell.id: number for number, cell in enumerate(cells)}
-    return sorted(runs, key=lambda run: place[run.id])
+    return sorted(runs, key=lambda run: place[run.id]), progress.elapsed_s

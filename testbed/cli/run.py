@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,12 +10,10 @@ from typing import Annotated
 import typer
 
 from testbed.cli import ExitCode
+from testbed.cli._running import play
 from testbed.engines import catalogue
-from testbed.network.sandbox import SandboxError
-from testbed.record import Run
 from testbed.reports import console, html, jsonfile, junit
 from testbed.reports.summary import Status, status
-from testbed.run.pool import Pool
 from testbed.scenario.cell import Cell
 from testbed.scenario.engine import REFERENCE, engine_named
 from testbed.scenario.errors import ScenarioError
@@ -70,20 +66,8 @@ def command(
         cells = [_with_engine(cell, engine) for cell in cells]
     folder = results or RUNS / datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
     screen = console.terminal(sys.stderr if "-" in (json_file, junit_file) else sys.stdout)
-    runs: list[Run] = []
-    try:
-        with (
-            Pool(jobs or len(os.sched_getaffinity(0)), seed, folder) as pool,
-            console.Progress(len(cells), screen) as progress,
-        ):
-            for run in pool.run(cells):
-                runs.append(run)
-                progress.finished(run)
-    except SandboxError as error:
-        typer.echo(f"adox: {error}", err=True)
-        raise typer.Exit(ExitCode.CANNOT_RUN) from error
-    runs = _in_order(cells, runs)
-    console.report(runs, screen, progress.elapsed_s)
+    runs, seconds = play(cells, jobs, folder, seed, screen)
+    console.report(runs, screen, seconds)
     if json_file is not None:
         jsonfile.write(runs, json_file)
     if junit_file is not None:
@@ -106,8 +90,3 @@ def _with_engine(cell: Cell, engine: str) -> Cell:
     except ValueError as error:
         raise ScenarioError(f"--engine {engine}", 0, 0, str(error)) from error
     return cell.with_engine(named)
-
-
-def _in_order(cells: Sequence[Cell], runs: Sequence[Run]) -> list[Run]:
-    place = {cell.id: number for number, cell in enumerate(cells)}
-    return sorted(runs, key=lambda run: place[run.id])
