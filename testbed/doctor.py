@@ -17,12 +17,9 @@ from cryptography.hazmat.backends.openssl import backend
 
 from testbed.network.availability import availability
 from testbed.network.sandbox import SYSTEM_PATH
-from testbed.versions import version_in
+from testbed.versions import PATIENCE, version_in, words
 
 OLDEST_PYTHON = (3, 11)
-
-# Seconds that a program may take to say its version.
-PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -138,20 +135,11 @@ def look_for(program: Program) -> Finding:
     if not program.version:
         return finding(ok=True, detail=path)
     try:
-        answer = subprocess.run(
-            [path, *program.version],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
+        answer = words(path, program.version, PATIENCE)
     except (OSError, subprocess.TimeoutExpired) as error:
         return finding(ok=False, detail=f"{path} does not start: {error}")
-    version = version_in(answer.stdout)
+    version = version_in(answer)
     if version is None:
         # What the dynamic loader says of a missing library, for one.
-        return finding(ok=False, detail=f"{path} does not say its version: {answer.stdout.strip()[:200]}")
+        return finding(ok=False, detail=f"{path} does not say its version: {answer.strip()[:200]}")
     return finding(ok=True, detail=f"{version}, {path}")

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Iterable
+
+PATIENCE = 5.0
+"""Seconds that a program may take to say its version."""
 
 
 def version_in(text: str) -> str | None:
@@ -12,3 +17,20 @@ def version_in(text: str) -> str | None:
     """
     found = re.search(r"(?<![\w.])v?(\d+\.\d+[\w.+~-]*)", text)
     return found[1].rstrip(".") if found else None
+
+
+def words(program: str, arguments: Iterable[str], timeout: float = PATIENCE) -> str:
+    """All that a program prints when asked for its version.
+
+    Raises OSError when it does not start, subprocess.TimeoutExpired when it takes too long.
+    """
+    return subprocess.run(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    ).stdout

@@ -12,15 +12,12 @@ from testbed.engines import description
 from testbed.engines.description import Engine
 from testbed.network.sandbox import SYSTEM_PATH
 from testbed.scenario import engine as engines
-from testbed.versions import version_in
+from testbed.versions import version_in, words
 
 FOLDER = Path(__file__).parent
 
 FAKETIME = "faketime"
 """The package of what tells programs what time it is in the world."""
-
-PATIENCE = 5.0
-"""Seconds that a program may take to say its version."""
 
 
 def names() -> list[str]:
@@ -89,16 +86,6 @@ def version(engine: Engine) -> str | None:
     if path is None:
         return None
     try:
-        answer = subprocess.run(
-            [path, *engine.description.version],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE,
-            check=False,
-        )
+        return version_in(words(path, engine.description.version))
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return version_in(answer.stdout)
