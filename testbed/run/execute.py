@@ -11,6 +11,7 @@ from testbed.engines.program import EngineError
 from testbed.evidence import PhaseEvidence
 from testbed.record import AttackLine, Outcome, Run, Spent, TraceLine, Verdict
 from testbed.run.cast import facts
+from testbed.run.identity import identity
 from testbed.run.keep import Keeper
 from testbed.run.not_run import record
 from testbed.run.phase import Phase
@@ -111,13 +112,7 @@ def _record(cell: Cell, last: PhaseEvidence, outcome: Outcome, baseline: Outcome
     return Run(
         **{name: getattr(outcome, name) for name in Outcome.model_fields if name != "evidence"},
         evidence=folder,
-        id=cell.id,
-        scenario=scenario.id,
-        title=scenario.title,
-        engine=scenario.resolver.engine,
-        policy=scenario.resolver.policy.name,
-        cell=dict(cell.cell),
-        claim=scenario.claim,
+        **identity(cell),
         says=scenario.says,
         why=cell.why,
         expected=None if expectation is None else not mismatches,

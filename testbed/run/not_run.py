@@ -5,6 +5,7 @@ from __future__ import annotations
 from testbed.engines import catalogue
 from testbed.engines.applicable import obstacle
 from testbed.record import Run, Verdict
+from testbed.run.identity import identity
 from testbed.scenario.cell import Cell
 from testbed.scenario.engine import REFERENCE
 
@@ -27,17 +28,10 @@ def refusal(cell: Cell) -> Run | None:
 
 def record(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:
     """The record of a run that did not take place, or did not end."""
-    scenario = cell.scenario
     return Run(
         verdict=verdict,
         reason=reason,
-        id=cell.id,
-        scenario=scenario.id,
-        title=scenario.title,
-        engine=scenario.resolver.engine,
-        policy=scenario.resolver.policy.name,
-        cell=dict(cell.cell),
-        claim=scenario.claim,
+        **identity(cell),
         expected=expected,
         mismatches=(f"verdict: {reason}",) if expected is False else (),
     )
