@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
-from testbed.attack.events import Connect, Datagram, Handshake
+from testbed.attack.events import Connect, Datagram
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
 from testbed.onpath.quic import QuicFlow, client_hello
 from testbed.onpath.sockets import datagram_listener, in_the_name_of, original_destination
-from testbed.onpath.surroundings import Surroundings
+from testbed.onpath.surroundings import Surroundings, greeting
 from testbed.transports import Address
 
 DNS_PORT = 53
@@ -148,18 +148,7 @@ class _Flow:
 
     def _greet(self, hello: ClientHello) -> None:
         """Ask what becomes of a QUIC connection with this ClientHello."""
-        event = Handshake(
-            self._role,
-            self._server[1],
-            hello.sni,
-            hello.alpn,
-            hello.size,
-            hello.versions,
-            hello.ticket,
-            hello.early_data,
-            "udp",
-        )
-        match self._chain.handshake(event):
+        match self._chain.handshake(greeting(self._role, self._server[1], hello, "udp")):
             case Drop() as action:
                 self._blocked = action
             case Reset() | Alert():

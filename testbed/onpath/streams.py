@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 
 from testbed.attack.actions import Alert, CertificateKind, Delay, Drop, Impersonate, Reset
-from testbed.attack.events import Established, Handshake
+from testbed.attack.events import Established
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello, TlsFormatError, alert_record, parse_client_hello
@@ -19,7 +19,7 @@ from testbed.core.tls_records import Data
 from testbed.core.transport import Transport, TransportError
 from testbed.onpath.https import HttpFlow
 from testbed.onpath.sockets import in_the_name_of, stream_listener
-from testbed.onpath.surroundings import Surroundings
+from testbed.onpath.surroundings import Surroundings, greeting
 from testbed.transports import Address
 from testbed.transports.clear import ClearPump, Pump
 from testbed.transports.framing import Framer, frame
@@ -290,17 +290,7 @@ class _TlsFlow(_MessageFlow):
 
     def _decide(self, hello: ClientHello) -> None:
         self._sni = hello.sni
-        event = Handshake(
-            self._role,
-            self.server[1],
-            hello.sni,
-            hello.alpn,
-            hello.size,
-            hello.versions,
-            hello.ticket,
-            hello.early_data,
-        )
-        match self._surroundings.chain.handshake(event):
+        match self._surroundings.chain.handshake(greeting(self._role, self.server[1], hello)):
             case None:
                 self._pass_on()
             case Delay(seconds):
