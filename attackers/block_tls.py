@@ -39,6 +39,7 @@ class BlockTls(Attacker):
     capability = Capability.ON_PATH
     source = "RFC 9539 section 7; Huang, Chang and Li, FOCI 2020"
     Parameters = BlockTlsParameters
+    parameters: BlockTlsParameters
 
     @property
     def ports(self) -> frozenset[int]:
@@ -47,7 +48,6 @@ class BlockTls(Attacker):
 
     def connect(self, connect: Connect) -> ConnectAction:
         """Refuse the connection, or swallow its first packet."""
-        assert isinstance(self.parameters, BlockTlsParameters)
         self.matched()
         match self.parameters.how:
             case "reset":
@@ -61,7 +61,6 @@ class BlockTls(Attacker):
 
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """Break the handshake off."""
-        assert isinstance(self.parameters, BlockTlsParameters)
         if self.parameters.how != "alert":
             return None
         return Alert(HANDSHAKE_FAILURE)

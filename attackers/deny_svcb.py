@@ -35,10 +35,10 @@ class DenySvcb(Rewriter):
     position = "the link of the zone that holds the servers' names"
     denied = dns.rdatatype.SVCB
     Parameters = DenySvcbParameters
+    parameters: DenySvcbParameters
 
     def query(self, query: Query) -> MessageAction:
         """Answer queries for records of the type, whoever's they are."""
-        assert isinstance(self.parameters, DenySvcbParameters)
         asked = query.message
         if not asked.question or asked.question[0].rdtype != self.denied:
             return None

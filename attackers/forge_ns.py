@@ -42,20 +42,16 @@ class ForgeNs(Rewriter):
     source = "RFC 3833 section 2.3; draft-ietf-dnsop-ns-revalidation"
     position = "the link of a parent"
     Parameters = ForgeNsParameters
-
-    @property
-    def _chosen(self) -> ForgeNsParameters:
-        assert isinstance(self.parameters, ForgeNsParameters)
-        return self.parameters
+    parameters: ForgeNsParameters
 
     @property
     def _zone(self) -> dns.name.Name:
-        return dns.name.from_text(self._chosen.zone) if self._chosen.zone else self.scene.target_zone
+        return dns.name.from_text(self.parameters.zone) if self.parameters.zone else self.scene.target_zone
 
     def response(self, response: Response) -> MessageAction:
         """Forge the delegation, wherever it is given."""
         message = response.message
-        if self._chosen.forge == "glue":
+        if self.parameters.forge == "glue":
             forged = [self._forge_addresses(section) for section in (message.answer, message.additional)]
         else:
             forged = [self._forge_servers(section) for section in (message.answer, message.authority)]
@@ -87,7 +83,7 @@ class ForgeNs(Rewriter):
         for origin, zone in self.scene.zones.items():
             if origin in (dns.name.root, self.scene.own_zone):
                 continue
-            if self._chosen.forge == "glue" or self._captures(zone):
+            if self.parameters.forge == "glue" or self._captures(zone):
                 yield Zone(origin, (self._served(rrset, zone) for rrset in zone))
 
     def _captures(self, zone: Zone) -> bool:
@@ -118,7 +114,7 @@ class ForgeNs(Rewriter):
 
         The zone's own NS RRset is left as it is where a signature over it would no longer hold.
         """
-        chosen = self._chosen
+        chosen = self.parameters
         forged = chosen.forge == "glue" or (self._after_names and rrset.name.is_subdomain(self._zone))
         if forged and rrset.name in set(self.scene.server_names.values()):
             rrset = self.scene.led_away(rrset)

@@ -62,10 +62,10 @@ class ForgeUnsigned(Attacker):
     capability = Capability.ON_PATH
     source = "RFC 3833 section 2; RFC 9461 section 8.1; draft-ietf-dnsop-delext section 8"
     Parameters = ForgeUnsignedParameters
+    parameters: ForgeUnsignedParameters
 
     @property
     def _leads_away(self) -> bool:
-        assert isinstance(self.parameters, ForgeUnsignedParameters)
         return self.parameters.own_server
 
     def connect(self, connect: Connect) -> ConnectAction:

@@ -33,20 +33,16 @@ class ImpersonateServer(Attacker):
     capability = Capability.ON_PATH
     source = "RFC 8310 section 5; RFC 9539 section 4.6.3.4"
     Parameters = ImpersonateParameters
-
-    @property
-    def _chosen(self) -> ImpersonateParameters:
-        assert isinstance(self.parameters, ImpersonateParameters)
-        return self.parameters
+    parameters: ImpersonateParameters
 
     def handshake(self, handshake: Handshake) -> HandshakeAction:
         """Terminate every session."""
         self.matched()
-        return Impersonate(self._chosen.certificate)
+        return Impersonate(self.parameters.certificate)
 
     def response(self, response: Response) -> MessageAction:
         """Forge the answer for the sensitive name, inside sessions that were terminated."""
-        if self._chosen.answers != "forged" or not response.transport.encrypted:
+        if self.parameters.answers != "forged" or not response.transport.encrypted:
             return None
         message = response.message
         forged = [

@@ -24,10 +24,10 @@ class InjectCommitment(Rewriter):
     capability = Capability.ON_PATH
     source = "RFC 6797 sections 8.1 and 14.3"
     Parameters = InjectCommitmentParameters
+    parameters: InjectCommitmentParameters
 
     def response(self, response: Response) -> MessageAction:
         """Put the promise in, in place of any other, where there is room for it."""
-        assert isinstance(self.parameters, InjectCommitmentParameters)
         message = response.message
         if message.opt is None:
             return None

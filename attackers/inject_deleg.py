@@ -37,11 +37,7 @@ class InjectDeleg(Rewriter):
     source = "draft-ietf-dnsop-delext section 8.3"
     position = "the link of a parent"
     Parameters = InjectDelegParameters
-
-    @property
-    def _chosen(self) -> InjectDelegParameters:
-        assert isinstance(self.parameters, InjectDelegParameters)
-        return self.parameters
+    parameters: InjectDelegParameters
 
     def response(self, response: Response) -> MessageAction:
         """Forge the referral to the target zone."""
@@ -50,7 +46,7 @@ class InjectDeleg(Rewriter):
         if not any(self._of_target(rrset, delegation) for rrset in message.authority):
             return None
         self.matched()
-        alpn = ("dot",) if self._chosen.transports == "encrypted" else ()
+        alpn = ("dot",) if self.parameters.transports == "encrypted" else ()
         record = Record(names=(self.scene.own_name,), alpn=alpn)
         forged = dns.rrset.from_rdata(self.scene.target_zone, TTL, record.rdata())
         kept = (rrset for rrset in message.authority if not self._of_target(rrset, delegation))
@@ -67,5 +63,5 @@ class InjectDeleg(Rewriter):
 
     def _served(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
         """A record of the zone as the attacker's server gives it away."""
-        forged = self._chosen.answers == "forged" and rrset.name == self.scene.sensitive_name
+        forged = self.parameters.answers == "forged" and rrset.name == self.scene.sensitive_name
         return self.scene.led_away(rrset) if forged else rrset

@@ -29,10 +29,10 @@ class InjectSvcb(Rewriter):
     source = "RFC 9461 section 8; draft-rescorla-dprive-adox"
     position = "the link of the zone that holds the servers' names"
     Parameters = InjectSvcbParameters
+    parameters: InjectSvcbParameters
 
     def response(self, response: Response) -> MessageAction:
         """Add SVCB records to referrals."""
-        assert isinstance(self.parameters, InjectSvcbParameters)
         message = response.message
         names = set(self._names(message))
         if not names:

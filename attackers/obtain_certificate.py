@@ -39,6 +39,7 @@ class ObtainCertificate(Attacker):
     position = "the link of a CA"
     source = "RFC 8555 sections 8.4 and 10.2; RFC 8659 section 5"
     Parameters = ObtainCertificateParameters
+    parameters: ObtainCertificateParameters
 
     def __init__(self, scene: Scene, parameters: BaseModel) -> None:
         super().__init__(scene, parameters)
@@ -63,7 +64,6 @@ class ObtainCertificate(Attacker):
 
     def response(self, response: Response) -> MessageAction:
         """Hide CAA records, which name the CAs that may issue."""
-        assert isinstance(self.parameters, ObtainCertificateParameters)
         message = response.message
         found = any(rrset.rdtype == dns.rdatatype.CAA for rrset in message.answer)
         if not found or not self.parameters.hide_caa:

@@ -40,15 +40,11 @@ class RenameNs(Rewriter):
     source = "draft-bretelle-dprive-dot-spki-in-ns-name, section Security Considerations"
     position = "the link of a parent"
     Parameters = RenameNsParameters
-
-    @property
-    def _chosen(self) -> RenameNsParameters:
-        assert isinstance(self.parameters, RenameNsParameters)
-        return self.parameters
+    parameters: RenameNsParameters
 
     @property
     def _zone(self) -> dns.name.Name:
-        return dns.name.from_text(self._chosen.zone) if self._chosen.zone else self.scene.target_zone
+        return dns.name.from_text(self.parameters.zone) if self.parameters.zone else self.scene.target_zone
 
     def response(self, response: Response) -> MessageAction:
         """Rename the servers, wherever the delegation is given."""
@@ -59,15 +55,15 @@ class RenameNs(Rewriter):
                     "ordinary": b"ns",
                     "own-pin": self.scene.own_name.labels[0],
                     "nobodys-pin": NOBODYS_KEY,
-                }[self._chosen.label]
+                }[self.parameters.label]
                 name = dns.name.Name((label, *self._zone.labels))
-                names = [name, *(rdata.target for rdata in rrset if self._chosen.keep)]
+                names = [name, *(rdata.target for rdata in rrset if self.parameters.keep)]
                 message.authority[index] = dns.rrset.from_text(
                     rrset.name, rrset.ttl, "IN", "NS", *map(str, names)
                 )
                 message.additional[:] = [
                     *self._glue(name, rrset),
-                    *(message.additional if self._chosen.keep else ()),
+                    *(message.additional if self.parameters.keep else ()),
                 ]
                 self.matched()
                 return Replace(message)
@@ -75,7 +71,7 @@ class RenameNs(Rewriter):
 
     def _glue(self, name: dns.name.Name, servers: dns.rrset.RRset) -> list[dns.rrset.RRset]:
         addresses = list(self.scene.own_addresses)
-        if self._chosen.glue == "true":
+        if self.parameters.glue == "true":
             names = [rdata.target for rdata in servers]
             types = (dns.rdatatype.A, dns.rdatatype.AAAA)
             zones = self.scene.zones.values()
@@ -88,5 +84,5 @@ class RenameNs(Rewriter):
 
     def serves(self) -> Iterable[Zone]:
         """True copies of the zone, where its servers' names lead to the attacker."""
-        if self._chosen.glue == "attackers":
+        if self.parameters.glue == "attackers":
             yield self.scene.zones[self._zone]

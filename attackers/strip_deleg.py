@@ -56,20 +56,16 @@ class StripDeleg(Rewriter):
     source = "draft-ietf-dnsop-delext sections 8.2 and 8.4"
     position = "the link of a parent"
     Parameters = StripDelegParameters
-
-    @property
-    def _chosen(self) -> StripDelegParameters:
-        assert isinstance(self.parameters, StripDelegParameters)
-        return self.parameters
+    parameters: StripDelegParameters
 
     def query(self, query: Query) -> MessageAction:
         """Clear the DE bit; swallow queries for keys."""
         message = query.message
         asked = message.question[0].rdtype if message.question else None
-        if self._chosen.keys == "dropped" and asked == dns.rdatatype.DNSKEY:
+        if self.parameters.keys == "dropped" and asked == dns.rdatatype.DNSKEY:
             self.matched()
             return Drop()
-        if self._chosen.what not in ("flag", "both") or not message.ednsflags & DE_FLAG:
+        if self.parameters.what not in ("flag", "both") or not message.ednsflags & DE_FLAG:
             return None
         self.matched()
         message.ednsflags &= ~DE_FLAG
@@ -78,14 +74,14 @@ class StripDeleg(Rewriter):
     def response(self, response: Response) -> MessageAction:
         """Strip DELEG records from a referral."""
         message = response.message
-        if self._chosen.what not in ("records", "both"):
+        if self.parameters.what not in ("records", "both"):
             return None
         deleg = next((rrset for rrset in message.authority if rrset.rdtype == DELEG), None)
         if deleg is None:
             return None
         self.matched()
         message.authority[:] = [rrset for rrset in message.authority if not self._stripped(rrset)]
-        if self._chosen.instead == "nodata":
+        if self.parameters.instead == "nodata":
             self._deny(message, deleg.name)
         else:
             servers = self.scene.zones[deleg.name].rrset(deleg.name, dns.rdatatype.NS)
@@ -93,7 +89,7 @@ class StripDeleg(Rewriter):
         return Replace(message)
 
     def _stripped(self, rrset: dns.rrset.RRset) -> bool:
-        types = (DELEG,) if self._chosen.proofs == "kept" else (DELEG, *_PROOFS)
+        types = (DELEG,) if self.parameters.proofs == "kept" else (DELEG, *_PROOFS)
         return rrset.rdtype in types or rrset.covers in types
 
     def _deny(self, message: dns.message.Message, child: dns.name.Name) -> None:

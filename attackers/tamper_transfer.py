@@ -49,21 +49,17 @@ class TamperTransfer(ForgeNs):
     source = "RFC 8976 section 1.2; RFC 8806 section 4; draft-wkumari-dnsop-localroot-bcp"
     position = "the link to a root's source"
     Parameters = TamperTransferParameters
-
-    @property
-    def _chosen(self) -> TamperTransferParameters:
-        assert isinstance(self.parameters, TamperTransferParameters)
-        return self.parameters
+    parameters: TamperTransferParameters
 
     @property
     def _zone(self) -> dns.name.Name:
-        if self._chosen.zone:
-            return dns.name.from_text(self._chosen.zone)
+        if self.parameters.zone:
+            return dns.name.from_text(self.parameters.zone)
         return self.scene.target_zone.split(2)[1]
 
     def query(self, query: Query) -> MessageAction:
         """Let no query through, if there is to be nothing."""
-        if self._chosen.gives != "nothing":
+        if self.parameters.gives != "nothing":
             return None
         self.matched()
         return Drop()
@@ -71,7 +67,7 @@ class TamperTransfer(ForgeNs):
     def transfer(self, transfer: Transfer) -> TransferAction:
         """Put another copy into the place of the true one."""
         zone = transfer.zone
-        old = self._chosen.gives == "old"
+        old = self.parameters.gives == "old"
         other = self.scene.past.get(zone.origin) if old else self._altered(zone)
         if other is None:
             return None
@@ -84,11 +80,11 @@ class TamperTransfer(ForgeNs):
         origin = message.question[0].name
         if message.question[0].rdtype != dns.rdatatype.SOA or not message.answer:
             return None
-        if self._chosen.gives == "old" and origin in self.scene.past:
+        if self.parameters.gives == "old" and origin in self.scene.past:
             old = self.scene.past[origin]
             signatures = old.signatures(origin, dns.rdatatype.SOA)
             message.answer[:] = [old.soa] if signatures is None else [old.soa, signatures]
-        elif self._chosen.gives == "altered" and self._chosen.serial == "raised":
+        elif self.parameters.gives == "altered" and self.parameters.serial == "raised":
             message.answer[:] = [_raised(rrset) for rrset in message.answer]
         else:
             return None
@@ -97,17 +93,17 @@ class TamperTransfer(ForgeNs):
 
     def _altered(self, zone: Zone) -> Zone:
         altered = Zone(zone.origin, self._records(zone))
-        if self._chosen.digest == "renewed" and zone.rrset(zone.origin, dns.rdatatype.ZONEMD) is not None:
+        if self.parameters.digest == "renewed" and zone.rrset(zone.origin, dns.rdatatype.ZONEMD) is not None:
             return zonemd.completed(altered, altered)
         return altered
 
     def _records(self, zone: Zone) -> Iterator[dns.rrset.RRset]:
         for rrset in zone:
             digest = dns.rdatatype.ZONEMD in (rrset.rdtype, rrset.covers)
-            if digest and self._chosen.digest == "removed":
+            if digest and self.parameters.digest == "removed":
                 continue
-            section = [_raised(rrset) if self._chosen.serial == "raised" else rrset]
-            if self._chosen.forge == "glue":
+            section = [_raised(rrset) if self.parameters.serial == "raised" else rrset]
+            if self.parameters.forge == "glue":
                 self._forge_addresses(section)
             else:
                 self._forge_servers(section)
@@ -115,7 +111,7 @@ class TamperTransfer(ForgeNs):
 
     def serves(self) -> Iterable[Zone]:
         """What the forged delegation leads to, if one is forged."""
-        return super().serves() if self._chosen.gives == "altered" else ()
+        return super().serves() if self.parameters.gives == "altered" else ()
 
 
 def _raised(rrset: dns.rrset.RRset) -> dns.rrset.RRset:
