@@ -87,8 +87,11 @@ def measure(seconds: float) -> dict[str, dict[str, Any]]:
             if sitting is not None:
                 kind = catalogue.load(sitting[0])
                 attackers = [kind(scene(world, LINK, random.Random(0)), kind.Parameters(**sitting[1]))]
-            with _child(functools.partial(_ask, asking, wire, seconds)) as output:
-                taken = asyncio.run(_sit(network, attackers, output))
+            ready, go = os.pipe()
+            with _child(functools.partial(_ask, asking, wire, seconds, ready)) as output:
+                taken = asyncio.run(_sit(network, attackers, go, output))
+            os.close(ready)
+            os.close(go)
             asking.close()
             speeds[name] = json.loads(taken)
     answering.close()
@@ -96,8 +99,8 @@ def measure(seconds: float) -> dict[str, dict[str, Any]]:
     return speeds
 
 
-async def _sit(network: Network, attackers: list[Any], output: int) -> bytes:
-    """Run a hop until the client has written what it measured."""
+async def _sit(network: Network, attackers: list[Any], go: int, output: int) -> bytes:
+    """Run a hop, tell the client to begin, and go on until it has written what it measured."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
     link = None
@@ -110,6 +113,7 @@ async def _sit(network: Network, attackers: list[Any], output: int) -> bytes:
         done.set_result(os.read(output, 65536))
 
     loop.add_reader(output, readable)
+    os.write(go, b"\0")
     try:
         return await done
     finally:
@@ -118,7 +122,7 @@ async def _sit(network: Network, attackers: list[Any], output: int) -> bytes:
 
 
 def _no_credential(*_: object) -> Any:
-    raise NotImplementedError("nothing here is encrypted")
+    raise AssertionError("nothing here is encrypted")
 
 
 @contextmanager
@@ -149,9 +153,9 @@ def _serve(sock: socket.socket, response: bytes, _output: int) -> None:
         sock.sendto(data[:2] + response[2:], peer)
 
 
-def _ask(sock: socket.socket, wire: bytes, seconds: float, output: int) -> None:
-    """Measure, and write the result."""
-    time.sleep(WAIT)  # the hop is being set up meanwhile
+def _ask(sock: socket.socket, wire: bytes, seconds: float, ready: int, output: int) -> None:
+    """Measure once the hop is set up, and write the result."""
+    os.read(ready, 1)
     per_second = _flat_out(sock, wire, seconds)
     sent, lost = _steadily(sock, wire, seconds)
     os.write(output, json.dumps(asdict(Speed(per_second, lost, sent))).encode())
