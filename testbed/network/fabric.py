@@ -65,9 +65,11 @@ SETTINGS: dict[str, str | int] = {
 FORWARDING: dict[str, str | int] = {
     "ipv4/ip_forward": 1,
     "ipv6/conf/all/forwarding": 1,
-    # A packet on its way is dropped if it is early found to fit a socket: that of a connection that somebody
-    # in the middle terminated a minute of real time ago. The setting is for IPv6, too.
-    "ipv4/ip_early_demux": 0,
+    # A connection that was terminated here is forgotten when it ends. In TIME_WAIT it would catch packets of
+    # a later one from the same port that is to pass. A wait for the other side's FIN that is no longer than
+    # TIME_WAIT, 60 s, would count as such.
+    "ipv4/tcp_max_tw_buckets": 0,
+    "ipv4/tcp_fin_timeout": 61,
 }
 """Those of hops. Made after their interfaces gave up multicast, or they would join the router groups."""
 

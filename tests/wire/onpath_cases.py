@@ -186,20 +186,30 @@ async def connect_from(stage, family, port, until_closed):
     return True
 
 
+def placed(stage, name, **parameters):
+    """An attacker on the link, not yet there."""
+    kind = catalogue.load(name)
+    attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters(**parameters))
+    return AttackedLink(stage.network.hops[LINK], [attacker], lambda a: LINK, None, lambda line: None)
+
+
 async def reused(stage):
-    """Connections through an attacker, then without it from the same ports while the hop remembers them."""
+    """Connections through an attacker, then from the same ports past one that wants others, past none."""
     stage.begin()
     services = stage.servers(WORLD, (), [])
-    kind = catalogue.load("strip-ds-glue")
-    attacker = kind(scene(WORLD, LINK, random.Random(0)), kind.Parameters())
-    link = AttackedLink(stage.network.hops[LINK], [attacker], lambda a: LINK, None, lambda line: None)
-    seen = []
-    for present in (True, False):
-        link.switch({0} if present else set())
-        for family in (0, 1):
-            for port, until_closed in ((40001, True), (40002, False)):
-                seen.append(await connect_from(stage, family, port, until_closed and present))
-    link.close()
+    reader = placed(stage, "strip-ds-glue")
+    other = placed(stage, "block", transports=["dot"])
+    seen = {}
+    for present in ("reader", "other", "none"):
+        reader.switch({0} if present == "reader" else set())
+        other.switch({0} if present == "other" else set())
+        seen[present] = [
+            await connect_from(stage, family, port, until_closed and present == "reader")
+            for family in (0, 1)
+            for port, until_closed in ((40001, True), (40002, False))
+        ]
+    reader.close()
+    other.close()
     services.close()
     print(json.dumps(seen))
 
