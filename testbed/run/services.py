@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
 from testbed import transports
@@ -30,7 +31,10 @@ class Services:
         self._secrets = secrets
         extra = tuple(evil_zones)
         self._handlers = {
-            server.role: _handler(world.authoritative(server.role, extra if server.role == EVIL else ()))
+            server.role: _handler(
+                world.authoritative(server.role, extra if server.role == EVIL else ()),
+                world.latency.get(server.role, 0.0),
+            )
             for server in world.topology.servers
         }
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
@@ -82,5 +86,11 @@ def _close(listeners: list[Listener]) -> None:
     listeners.clear()
 
 
-def _handler(logic: Authoritative) -> Handler:
+def _handler(logic: Authoritative, latency: float) -> Handler:
+    async def in_time(wire: bytes, transport: Transport) -> list[bytes]:
+        await asyncio.sleep(latency)
+        return logic.respond_wire(wire, transport)
+
+    if latency:
+        return lambda wire, transport, _peer: in_time(wire, transport)
     return lambda wire, transport, _peer: logic.respond_wire(wire, transport)
