@@ -42,7 +42,7 @@ fragmentation needed or, in ICMPv6, packet too big (RFC 792, RFC 1191, RFC 1812 
 
 @dataclass(frozen=True, slots=True)
 class SpoofedError:
-    """An ICMP error about a packet that ``target`` would have to have sent, ``quoted`` as the error quotes it.
+    """An ICMP error about a packet that ``target`` is said to have sent: ``quoted``.
 
     ``source`` is who says so; ``mtu``, in octets, goes with need-to-fragment.
     """
@@ -57,7 +57,7 @@ class SpoofedError:
 
 @dataclass(frozen=True, slots=True)
 class SpoofedFragment:
-    """A fragment of a UDP datagram: the octets from ``offset``, a multiple of 8, of what follows the IP header.
+    """A fragment of a UDP datagram: the octets behind the IP header from ``offset`` on, a multiple of 8.
 
     ``identification`` says which datagram it belongs to (RFC 791; RFC 8200 section 4.5), ``last`` that none
     comes after it.

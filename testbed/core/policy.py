@@ -71,8 +71,8 @@ SourcePorts = Literal["random", "fixed"]
 from the same one, as long as it is free, as resolvers did before 2008."""
 
 MessageIds = Literal["random", "sequential"]
-"""Message IDs of queries. random: unpredictable (RFC 5452 section 9.2). sequential: each the last one plus 1, as
-resolvers did before 1997."""
+"""Message IDs of queries. random: unpredictable (RFC 5452 section 9.2). sequential: each the last one plus 1,
+as resolvers had them before 1997."""
 
 
 class Policy(BaseModel):

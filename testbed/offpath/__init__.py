@@ -1,1 +1,1 @@
-"""Attackers that are on no link: their packets, with whatever source address, leave from the attacker's host."""
+"""Attackers that are on no link: what they send, as whomever, leaves from the attacker's own host."""

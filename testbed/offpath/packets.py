@@ -40,11 +40,9 @@ def encode(spoofed: Spoofed) -> bytes:
             return bytes(_fragment(spoofed))
 
 
-def _ip(source: str, target: str, **fields: object) -> Packet:
-    if ":" in source:
-        return IPv6(src=source, dst=target)
-    # The kernel chooses an identification where there is none.
-    return IP(src=source, dst=target, **{"id": 0, **fields})
+def _ip(source: str, target: str) -> Packet:
+    # The kernel chooses the identification where it is 0.
+    return IPv6(src=source, dst=target) if ":" in source else IP(src=source, dst=target, id=0)
 
 
 def _transported(spoofed: SpoofedDatagram | SpoofedSegment) -> Packet:
@@ -73,12 +71,10 @@ def _error(error: SpoofedError) -> Packet:
 
 
 def _fragment(fragment: SpoofedFragment) -> Packet:
-    place, data = fragment.offset // 8, Raw(fragment.payload)
+    ip, data = _ip(fragment.source, fragment.target), Raw(fragment.payload)
+    place, number = fragment.offset // 8, fragment.identification
     if ":" in fragment.source:
-        header = IPv6ExtHdrFragment(
-            nh=_UDP, offset=place, m=int(not fragment.last), id=fragment.identification
-        )
-        return _ip(fragment.source, fragment.target) / header / data
-    more = 0 if fragment.last else "MF"
-    fields = {"id": fragment.identification, "frag": place, "flags": more, "proto": _UDP}
-    return _ip(fragment.source, fragment.target, **fields) / data
+        return ip / IPv6ExtHdrFragment(nh=_UDP, offset=place, m=int(not fragment.last), id=number) / data
+    ip.id, ip.frag, ip.proto = number, place, _UDP
+    ip.flags = "" if fragment.last else "MF"
+    return ip / data

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from testbed.attack.api import Attacker
 from testbed.attack.events import Arrival, Moment
-from testbed.attack.spoofed import Spoofed
+from testbed.attack.spoofed import Spoofed, SpoofedError, SpoofedFragment
 from testbed.attack.timing import Post
 from testbed.core.notation import Question
 from testbed.network import sandbox
@@ -38,6 +38,8 @@ class OffPath:
         self._loop = asyncio.get_running_loop()
         began = self._loop.time()
         self._posts = [Post(attacker, lambda: self._loop.time() - began) for attacker in attackers]
+        self.remembered = False
+        """Whether something was sent that kernels remember for minutes of real time: fragments, path MTUs."""
         self._due: set[asyncio.TimerHandle] = set()
         self._arrivals: list[Arrival] = []
         # Loaded before anybody waits for packets: scapy takes long.
@@ -90,6 +92,7 @@ class OffPath:
         self._due.add(handle)
 
     def _send(self, packet: Spoofed) -> None:
+        self.remembered = self.remembered or isinstance(packet, SpoofedFragment | SpoofedError)
         target = packet.target if isinstance(packet.target, str) else packet.target[0]
         version = socket.AF_INET6 if ":" in target else socket.AF_INET
         self._senders[version].sendto(self._encode(packet), (target, 0))

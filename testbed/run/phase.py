@@ -105,6 +105,7 @@ class Phase:
                 attacked_link.close()
             if self._sender is not None:
                 self._sender.close()
+                stage.spoiled = stage.spoiled or self._sender.remembered
             resolver.stop()
             if self._ca is not None:
                 self._ca.close()

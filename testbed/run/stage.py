@@ -70,6 +70,8 @@ class Stage:
         self.network = Network.build(topology)
         self.recorder = Recorder(self.network, loop)
         self._began = 0.0
+        self.spoiled = False
+        """Whether hosts remember something of a phase that the next one must not meet."""
 
     def close(self) -> None:
         """Take the network down."""

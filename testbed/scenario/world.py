@@ -179,8 +179,7 @@ class World(Part):
                 if known is not None and role not in known.by_role:
                     found.add((role,), unknown("role", role, known.roles), key=True)
                 elif not 0 < seconds <= LONGEST_LATENCY:
-                    message = f"{seconds:g} seconds do not fit; give more than 0 and at most {LONGEST_LATENCY}"
-                    found.add((role,), message)
+                    found.add((role,), f"{seconds:g} is out of range; give up to {LONGEST_LATENCY} seconds")
         return value
 
     @field_validator("hosted_zones", mode="before")
