@@ -70,7 +70,7 @@ async def exchange(
 
 
 def _receive(sock: socket.socket) -> bytes | None:
-    """What has come in; None when it is word of a smaller path MTU, which does not matter to what was sent."""
+    """What has come in; None when it is word of a smaller path MTU, no matter to what was sent."""
     try:
         return sock.recv(_LARGEST)
     except OSError as error:
