@@ -49,6 +49,8 @@ class Scene:
     """Addresses of each server by role, the IPv4 address first."""
     server_zones: Mapping[str, dns.name.Name] = field(default_factory=dict)
     """The zone of each server by role."""
+    ask: Callable[[str, bytes], bytes] = lambda _role, _wire: b""
+    """What the server of a role answers to a query over UDP; nothing keeps anybody from asking."""
     resolver_addresses: tuple[str, str] = ("", "")
     """The resolver's own, IPv4 and IPv6, from which it asks."""
 

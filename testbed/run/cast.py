@@ -112,6 +112,7 @@ def scene(world: World, link: str, rng: random.Random, obtained: Set[str] = froz
         own_zone=own.zone,
         own_addresses=(own.ipv4, own.ipv6),
         server_names={server.role: server.name for server in topology.servers},
+        ask=lambda role, wire: world.authoritative(role).respond_wire(wire, Transport.UDP)[0],
         server_zones={server.role: server.zone for server in topology.servers},
         server_addresses={server.role: server.addresses for server in topology.servers},
         resolver_addresses=topology.resolver_addresses,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator
 
 from testbed import transports
@@ -11,8 +14,9 @@ from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
+from testbed.scenario.world import Fragments
 from testbed.topology import EVIL
-from testbed.transports import Handler, Listener
+from testbed.transports import Handler, Listener, fragmenting
 from testbed.world.build import World
 
 
@@ -58,7 +62,17 @@ class Services:
         for address in self._world.topology.by_role[role].addresses:
             for transport in (Transport.UDP, Transport.TCP):
                 serve = transports.load(transport).serve
+                if transport is Transport.UDP and role in self._world.fragments:
+                    serve = self._cutting(role, self._world.fragments[role])
                 yield serve(self._network.hosts[role], address, transport.port, self._handlers[role])
+
+    def _cutting(self, role: str, fragments: Fragments) -> Callable[..., Listener]:
+        """What serves with responses cut into fragments."""
+        rng = random.Random(f"{self._world.seed} fragments {role}")
+        ids: Iterator[int] = itertools.cycle(range(1, 2**16))
+        if fragments.ids == "random":
+            ids = (rng.randrange(1, 2**16) for _ in itertools.count())
+        return functools.partial(fragmenting.serve, mtu=fragments.mtu, ids=ids)
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))

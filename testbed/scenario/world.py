@@ -108,6 +108,15 @@ class Service(Part):
         return tuple((transport, self.port or transport.port) for transport in self.transports)
 
 
+class Fragments(Part):
+    """How a server cuts responses over UDP and IPv4 that are larger than some packet."""
+
+    mtu: StrictInt = Field(552, ge=68, le=1500, description="The largest packet, in octets.")
+    ids: Literal["random", "sequential"] = Field(
+        "random", description="Identifications of datagrams that are cut: unpredictable, or counted from 1."
+    )
+
+
 class CertificateAuthority(Part):
     """How the CA that resolvers trust looks at DNS before it issues a certificate."""
 
@@ -151,6 +160,11 @@ class World(Part):
         default_factory=dict,
         description="Seconds that a server takes to answer, by role; the others answer at once.",
     )
+    fragments: dict[str, Fragments] = Field(
+        default_factory=dict,
+        description="Servers that cut responses over UDP into fragments, by role: a list, or a mapping to "
+        "options.",
+    )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
     )
@@ -169,6 +183,11 @@ class World(Part):
         description="How many zones the target's servers host, the target zone included. "
         "Default: what the topology says.",
     )
+
+    @field_validator("fragments", mode="before")
+    @classmethod
+    def _fragments(cls, value: Any, info: ValidationInfo) -> dict[str, Fragments]:
+        return _by_role(Fragments, value, info)
 
     @field_validator("latency", mode="after")
     @classmethod
