@@ -163,3 +163,16 @@ def test_the_signature_of_the_truth_is_no_part_of_a_forgery():
 
     judgement = judged(facts(**OFF_PATH), walk.resolve(target).evidence(EVIL), baseline)
     assert flags(judgement) == {}
+
+
+def test_what_it_sends_exposes_nothing_on_its_own_link_either():
+    """It may sit there, too, and do something about its own server."""
+    walk = Walk()
+
+    def target():
+        forged(walk, 2)
+        walk.target()
+
+    judgement = judged(facts("evil", **OFF_PATH), walk.resolve(target).evidence(EVIL, "block@evil"))
+    assert flags(judgement) == {}
+    assert exposed(judgement) == []

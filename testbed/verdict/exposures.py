@@ -125,7 +125,7 @@ class _Finder:
             self._search_addresses(side)
 
     def _search_message(self, message: Message) -> None:
-        if not message.arrived:
+        if not message.arrived or self._eyes.sees_forged(message):
             return
         how = self._eyes.reads(message)
         if how is None or (how == "served" and message.towards == "resolver"):
