@@ -38,6 +38,8 @@ class OffPath:
         self._loop = asyncio.get_running_loop()
         began = self._loop.time()
         self._posts = [Post(attacker, lambda: self._loop.time() - began) for attacker in attackers]
+        self.trouble: list[str] = []
+        """Why something that should have been sent was not: a run that this happens to says nothing."""
         self.remembered = False
         """Whether something was sent that kernels remember for minutes of real time: fragments, path MTUs."""
         self._due: set[asyncio.TimerHandle] = set()
@@ -95,7 +97,10 @@ class OffPath:
         self.remembered = self.remembered or isinstance(packet, SpoofedFragment | SpoofedError)
         target = packet.target if isinstance(packet.target, str) else packet.target[0]
         version = socket.AF_INET6 if ":" in target else socket.AF_INET
-        self._senders[version].sendto(self._encode(packet), (target, 0))
+        try:
+            self._senders[version].sendto(self._encode(packet), (target, 0))
+        except OSError as error:
+            self.trouble.append(f"a spoofed packet to {target} could not be sent: {error.strerror}")
 
     def _listen(self, ear: socket.socket) -> None:
         """Take note of what comes to the attacker's own server, beside the server itself."""

@@ -118,6 +118,7 @@ class Phase:
             client=self._client,
             decisions=self._decisions,
             attackers=[_report(one, captures, lasted) for one in self._placed],
+            trouble=self._sender.trouble if self._sender is not None else [],
         )
 
     def _resolver(self) -> UnderTest:

@@ -172,6 +172,18 @@ def packets_of(capture):
     return dissect(evidence).resolver[capture.link].packets
 
 
+async def trouble(stage):
+    """A packet for which there is no way is no packet sent, and is told of."""
+    attacker = Scripted(scene(WORLD, "", random.Random(0)), Parameters())
+    attacker.packets = [SpoofedDatagram(ends(0)[1], ("192.0.2.200", 53), b"")]
+    sender = OffPath(stage.network.hosts[EVIL], [attacker])
+    sender.switch({0})
+    sender.cause(parse_question("secret.example.org"))
+    await asyncio.sleep(0.01)
+    sender.close()
+    return sender.trouble
+
+
 async def resets(stage):
     """Resets with the right sequence number and with one in the window, to either end of a connection."""
     seen = {}
@@ -215,7 +227,7 @@ def raw_tcp(packet):
 
 
 async def everything(stage):
-    return {case.__name__: await case(stage) for case in (datagrams, fragments, resets, path_mtu)}
+    return {case.__name__: await case(stage) for case in (datagrams, fragments, trouble, resets, path_mtu)}
 
 
 def main():

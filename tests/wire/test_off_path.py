@@ -55,3 +55,8 @@ def test_who_is_told_of_a_small_mtu_sends_fragments(seen):
     before, after = seen["path_mtu"]["4"]
     assert (before, after > 0) == (0, True)
     assert seen["path_mtu"]["6"] == [0, 0]
+
+
+def test_what_could_not_be_sent_is_told(seen):
+    expected = "a spoofed packet to 192.0.2.200 could not be sent: Network is unreachable"
+    assert seen["trouble"] == [expected]
