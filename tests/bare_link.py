@@ -418,6 +418,40 @@ ENTRIES = (
     ),
 )
 
+OVERDONE = (
+    Entry(
+        "hinder",
+        (Act(DS, Swallows(), CLEAR),),
+        parameters={"types": ["DS", "SOA"]},
+        variant="of another question, too",
+    ),
+    Entry(
+        "change-algorithm",
+        (
+            Act(
+                REFERRAL,
+                Alters(
+                    gone=(f"authority {SIGNED_DS}",),
+                    new=("authority example.org. 3600 IN RRSIG DS 200 *",),
+                ),
+            ),
+        ),
+        variant="in other answers, too",
+    ),
+    Entry(
+        "strip-records",
+        (Act(REFERRAL, Alters(gone=(DS_OF_TARGET, f"authority {SIGNED_DS}")), CLEAR),),
+        parameters={"strip": ["DS"], "certificate": "own-name"},
+        variant="in sessions, too",
+    ),
+    Entry(
+        "slow-handshake", (Act(REFERRAL, HoldsUp(1.0), TLS),), parameters={"seconds": 3}, variant="too slow"
+    ),
+    Entry("block-tls", (Act(REFERRAL, Refuses("reset"), TLS),), variant="of QUIC, too"),
+    Entry("observe", (Act(REFERRAL, Alters(gone=(NS_OF_TARGET,))),), variant="and no more"),
+)
+"""Attackers that do otherwise than these entries say: with them, it must be found."""
+
 
 def query(ask: str, number: int) -> dns.message.Message:
     """The query that is written like this."""

@@ -12,6 +12,7 @@ from testbed.attack.api import Capability
 from testbed.findings import visible
 from testbed.scenario.load import SCENARIOS, collect
 
+
 def matters(entry, passive):
     """Whether an attacker learned something or did harm. Of what lies open at rest only those who read do."""
     return entry.get("leak", "none") != "none" if passive else entry["verdict"] != "safe"

@@ -1,6 +1,7 @@
 """Run in a sandbox: each attacker on a bare link, with other traffic beside it. Prints one JSON object.
 
-It has, for each entry of ``bare_link.ENTRIES``, what is otherwise than it should be.
+It has, for each entry of ``bare_link``, what is otherwise than it should be. Arguments are the ids of those
+that are to be played, all of them if there are none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from struct import pack
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import crossing
-from bare_link import ENTRIES, WORLD, query
+from bare_link import ENTRIES, OVERDONE, WORLD, query
 from crossing import TOWARDS_RESOLVER, TOWARDS_SERVER
 from deeds import EVERYWHERE, SEALED, Flow, Passed, Side, Untouched
 
@@ -388,7 +389,8 @@ def complaints(entry, attacker, held, capture, secrets):
 
 async def main(stage):
     stage.begin()
-    chosen = [entry for entry in ENTRIES if not sys.argv[1:] or entry.id in sys.argv[1:]]
+    entries = (*ENTRIES, *OVERDONE)
+    chosen = [entry for entry in entries if not sys.argv[1:] or entry.id in sys.argv[1:]]
     found = {entry.id: await play(Bench(stage, entry.on), entry) for entry in chosen}
     print(json.dumps(found))
 
