@@ -13,7 +13,7 @@ pytestmark = pytest.mark.wire
 
 @pytest.fixture(scope="module")
 def found():
-    return json.loads(run("bare_link_cases.py"))
+    return json.loads(run("bare_link_cases.py", timeout=400))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
