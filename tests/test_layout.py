@@ -69,14 +69,14 @@ def test_the_attacker_reaches_everybody_by_its_own_link_and_nobody_answers_by_it
     plans = lay_out(place)
     link = place.by_role["evil"].link
     (leaving,) = [end for end in plans["evil"].ends if end.to == hop_name(link)]
-    others = [server for server in place.servers if server.link != link]
-    reached = [address for server in others for address in server.addresses]
+    others = [one for one in place.servers if one.link != link]
+    reached = [address for other in others for address in other.addresses]
     assert leaving.reached[-len(reached) :] == tuple(reached)
-    for server in others:
-        (arriving,) = [end for end in plans[server.role].ends if end.to == hop_name(link)]
+    for other in others:
+        (arriving,) = [end for end in plans[other.role].ends if end.to == hop_name(link)]
         assert arriving.reached == ()
-        (leading,) = [end for end in plans[hop_name(link)].ends if end.to == server.role]
-        assert leading.reached == server.addresses
+        (leading,) = [end for end in plans[hop_name(link)].ends if end.to == other.role]
+        assert leading.reached == other.addresses
 
 
 def test_the_same_plan_each_time():
