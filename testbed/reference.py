@@ -39,6 +39,9 @@ OCTETS = "octets"
 NOT_COMPARED = (PACKET, OCTETS)
 
 _FLAGS = ("downgrade", "hijack", "denial", "detected", "fired")
+FOUND = (VERDICT, "leak", *_FLAGS)
+"""The fields that say how bad it was."""
+
 _NUMBERS = ("encrypting_share", "changed_rrsets", "changed_zones")
 _YES = "yes"
 
@@ -85,7 +88,12 @@ def _baseline(outcome: Outcome) -> str:
 
 def entries(runs: Iterable[Run]) -> dict[str, Entry]:
     """What is kept of runs, by id."""
-    return {visible(run.id).replace(" ", "_"): entry(run) for run in runs}
+    return {id_of(run): entry(run) for run in runs}
+
+
+def id_of(run: Run) -> str:
+    """The id of a run as a single word."""
+    return visible(run.id).replace(" ", "_")
 
 
 def write(kept: Mapping[str, Entry], title: str) -> str:

@@ -49,9 +49,9 @@ def _length(rrset: dns.rrset.RRset) -> int:
 class Incoming:
     """A zone transfer as it comes in, message by message: from the SOA record to the same SOA record.
 
-    ``identifier`` is the message ID of the query. ``asked`` is its type: servers answer one for changes (IXFR)
-    with the whole zone, too, where they have kept no changes (RFC 1995 section 4). Records out of the zone are left out (RFC 8976 section
-    3.3.1 does not digest them, and nobody asked for them).
+    ``identifier`` is the message ID of the query. ``asked`` is its type: servers answer one for changes
+    (IXFR) with the whole zone, too, where they have kept no changes (RFC 1995 section 4). Records out of the
+    zone are left out (RFC 8976 section 3.3.1 does not digest them, and nobody asked for them).
     """
 
     def __init__(
