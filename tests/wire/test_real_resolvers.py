@@ -110,7 +110,7 @@ return {
     end,
 }
 """
-"""What the module needs of lua-basexx, which Debian's package only recommends: a pin from one base to another."""
+"""What the module needs of lua-basexx, which Debian's package only recommends: pins in another base."""
 
 INSTALLED = [name for name in catalogue.names() if catalogue.missing(catalogue.load(name)) is None]
 TRAVELLERS = [name for name in INSTALLED if catalogue.keeps_time(name)]
