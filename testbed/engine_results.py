@@ -107,7 +107,7 @@ def entries(runs: Iterable[Run], known: Sequence[Explanation]) -> dict[str, Entr
     Nothing is kept of runs that are known to come to something else each time.
     """
     chance = [one for one in known if one.varies]
-    kept = {reference.id_of(run): _entry(run) for run in runs}
+    kept = {reference.name_of(run.id): _entry(run) for run in runs}
     return {id: entry for id, entry in kept.items() if not any(one.covers(id) for one in chance)}
 
 

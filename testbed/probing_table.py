@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from testbed.engines import catalogue
 from testbed.record import Run
-from testbed.reference import id_of
+from testbed.reference import name_of
 from testbed.scenario import engine as engines
 from testbed.scenario.cell import Cell
 
@@ -73,7 +73,7 @@ def rows(runs: Iterable[Run]) -> dict[tuple[str, str], Row]:
 
 
 def _key(run: Run) -> tuple[str, str]:
-    return id_of(run), run.engine
+    return name_of(run.id), run.engine
 
 
 def _verdict(run: Run) -> str:

@@ -36,7 +36,7 @@ def test_each_accepted_difference_has_one_explanation(name):
 @pytest.mark.parametrize("name", catalogue.names())
 def test_what_is_accepted_is_of_scenarios_that_the_engine_can_be_run_with(name):
     known = engine_results.explanations(name)
-    ids = {reference.visible(cell.id).replace(" ", "_") for cell in engine_results.cells(name, CELLS)}
+    ids = {reference.name_of(cell.id) for cell in engine_results.cells(name, CELLS)}
     chance = {id for id in ids if any(one.varies and one.covers(id) for one in known)}
     assert ids - chance == set(engine_results.load(name))
 
@@ -61,7 +61,7 @@ def test_of_the_numbers_it_is_kept_only_that_they_differ():
 def test_nothing_is_kept_of_what_is_chance():
     one = run()
     assert engine_results.entries([one], [explanation("*", varies=True)]) == {}
-    assert DIFFERS not in engine_results.entries([one], [])[reference.id_of(one)]
+    assert DIFFERS not in engine_results.entries([one], [])[reference.name_of(one.id)]
 
 
 def test_a_mistake_in_an_explanation_is_found_where_it_is(tmp_path, monkeypatch):
