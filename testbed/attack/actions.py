@@ -91,12 +91,15 @@ class Alter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Send a datagram with these octets back, in the name of the other end; what came is swallowed."""
+    """Send these octets back, in the name of the other end; what came is swallowed.
+
+    For datagrams, and for queries whose answer need not be built.
+    """
 
     payload: bytes
 
 
-MessageAction = Drop | Reset | Reply | Replace | Alter | Delay | None
+MessageAction = Drop | Reset | Reply | Answer | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None

@@ -37,6 +37,7 @@ from testbed.scenario.engine import REFERENCE
 from testbed.scenario.steps import (
     AdvanceStep,
     BreakStep,
+    ChangeStep,
     FlushStep,
     MendStep,
     OrderStep,
@@ -146,6 +147,8 @@ class Phase:
                 services.resume(step.role)
             case OrderStep() as step:
                 await self._order(step.role, number)
+            case ChangeStep() as step:
+                self._change(services, step)
 
     async def _advance(self, resolver: UnderTest, seconds: float) -> None:
         """Let time pass; programs are told that it has."""
@@ -155,6 +158,13 @@ class Phase:
             return
         loop.skip(seconds)
         resolver.set_clock()
+
+    def _change(self, services: Services, step: ChangeStep) -> None:
+        """Change zones; attackers know, as whoever asks for what is in them does."""
+        self._world = self._world.changed(step.records, round(self._stage.clock() - EPOCH))
+        services.publish(self._world)
+        for one in self._placed:
+            one.attacker.scene = replace(one.attacker.scene, zones=self._world.zones)
 
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""

@@ -28,13 +28,21 @@ class Services:
         self._network = network
         self._world = world
         self._secrets = secrets
-        extra = tuple(evil_zones)
-        self._handlers = {
-            server.role: _handler(world.authoritative(server.role, extra if server.role == EVIL else ()))
-            for server in world.topology.servers
-        }
+        self._evil_zones = tuple(evil_zones)
+        self._logic: dict[str, Authoritative] = {}
+        self.publish(world)
+        self._handlers = {role: self._handler(role) for role in self._logic}
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
         self._encrypted = {role: list(self._serve_encrypted(role)) for role in self._handlers}
+
+    def publish(self, world: World) -> None:
+        """Serve the zones as they are in a world that has changed; connections stay."""
+        for server in world.topology.servers:
+            further = self._evil_zones if server.role == EVIL else ()
+            self._logic[server.role] = world.authoritative(server.role, further)
+
+    def _handler(self, role: str) -> Handler:
+        return lambda wire, transport, _peer: self._logic[role].respond_wire(wire, transport)
 
     def interrupt(self, role: str) -> None:
         """End the encrypted services of a role's server: sessions are reset, connections refused."""
@@ -80,7 +88,3 @@ def _close(listeners: list[Listener]) -> None:
     for listener in listeners:
         listener.close()
     listeners.clear()
-
-
-def _handler(logic: Authoritative) -> Handler:
-    return lambda wire, transport, _peer: logic.respond_wire(wire, transport)
