@@ -7,6 +7,8 @@ from typing import Literal
 
 import dns.message
 
+from testbed.core.transport import Transport
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
@@ -99,14 +101,38 @@ class Answer:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Occupy:
+    """Open so many connections to the server in a role, over a transport, and keep them.
+
+    From the attacker's own host, with its own address. The first that is refused is the last.
+    """
+
+    server: str
+    transport: Transport
+    connections: int
+
+
 MessageAction = Drop | Reset | Reply | Answer | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
 HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
 EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
+OccupyAction = Occupy | None
 
 Action = (
-    Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
+    Drop
+    | Reset
+    | Unreachable
+    | Reply
+    | Replace
+    | Delay
+    | Alert
+    | Impersonate
+    | Substitute
+    | Alter
+    | Answer
+    | Occupy
 )
 """Any of them."""

@@ -28,6 +28,8 @@ from testbed.attack.actions import (
     HandshakeAction,
     Impersonate,
     MessageAction,
+    Occupy,
+    OccupyAction,
     Replace,
     Reply,
     Reset,
@@ -63,6 +65,8 @@ __all__ = [
     "HandshakeAction",
     "Impersonate",
     "MessageAction",
+    "Occupy",
+    "OccupyAction",
     "Parameters",
     "Query",
     "Replace",
@@ -83,8 +87,8 @@ __all__ = [
 TLS_PORTS = frozenset((853, 443))
 """Ports of DoT, DoQ and DoH."""
 
-HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram")
-"""The hooks that an attacker can have on a link."""
+HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram", "occupy")
+"""The hooks that an attacker can have; the last one is for those that are on no link."""
 
 
 class Parameters(BaseModel):
@@ -157,6 +161,13 @@ class Attacker:
 
     def datagram(self, datagram: Datagram) -> DatagramAction:
         """A datagram that is no plain DNS passes, either way, to or from one of ``ports``."""
+        return None
+
+    def occupy(self) -> OccupyAction:
+        """The resolver is about to be asked something: the connections that it has opened by then.
+
+        For attackers that are on no link. It is asked again before each query, and keeps what is still open.
+        """
         return None
 
     # -- beside the link ---------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from testbed.evidence import (
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
+from testbed.run.occupation import Occupation
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
@@ -66,6 +67,8 @@ class Phase:
         self._seed = seed
         self._obtained: set[str] = set()
         self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
+        self._occupying = [one for one in self._placed if one.attacker.overrides("occupy")]
+        self._occupation: Occupation | None = None
         self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
@@ -85,6 +88,8 @@ class Phase:
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
         try:
+            if self._occupying:
+                self._occupation = stage.occupation(world, self._occupying, self._secrets)
             self._switch(attacked, links, 0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
@@ -99,6 +104,8 @@ class Phase:
         finally:
             for attacked_link in attacked.values():
                 attacked_link.close()
+            if self._occupation is not None:
+                self._occupation.close()
             resolver.stop()
             if self._ca is not None:
                 self._ca.close()
@@ -128,6 +135,9 @@ class Phase:
         for link, attacked_link in attacked.items():
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+        if self._occupation is not None:
+            here = [index for index, one in enumerate(self._occupying) if one.number in active]
+            self._occupation.begin_step(step, here)
 
     async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:
@@ -176,6 +186,8 @@ class Phase:
         host = self._stage.network.client
         timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
+        if self._occupation is not None:
+            await self._occupation.renew()
         try:
             request = Datagram(resolver, 53, 0, wire, timeout)
             octets = await udp.exchange(host, (client, 0), (resolver, 53), wire, request.accepts, timeout)

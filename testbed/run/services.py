@@ -11,7 +11,8 @@ from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
 from testbed.topology import EVIL
-from testbed.transports import Handler, Listener
+from testbed.transports import Handler, Listener, tcp, udp
+from testbed.transports.capacity import Capacity
 from testbed.world.build import World
 
 
@@ -32,6 +33,7 @@ class Services:
         self._logic: dict[str, Authoritative] = {}
         self.publish(world)
         self._handlers = {role: self._handler(role) for role in self._logic}
+        self._capacities = {role: Capacity(kept.most, kept.full) for role, kept in world.connections.items()}
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
         self._encrypted = {role: list(self._serve_encrypted(role)) for role in self._handlers}
 
@@ -60,9 +62,9 @@ class Services:
 
     def _serve_clear(self, role: str) -> Iterator[Listener]:
         for address in self._world.topology.by_role[role].addresses:
-            for transport in (Transport.UDP, Transport.TCP):
-                serve = transports.load(transport).serve
-                yield serve(self._network.hosts[role], address, transport.port, self._handlers[role])
+            host, handler = self._network.hosts[role], self._handlers[role]
+            yield udp.serve(host, address, Transport.UDP.port, handler)
+            yield tcp.serve(host, address, Transport.TCP.port, handler, capacity=self._capacities.get(role))
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))
@@ -75,6 +77,7 @@ class Services:
                     self._handlers[role],
                     credential=credential,
                     secrets=sink(self._secrets, role),
+                    capacity=self._capacities.get(role),
                     **({"path": self._world.paths[role]} if transport.http else {}),
                 )
 

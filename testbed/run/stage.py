@@ -18,6 +18,7 @@ from testbed.network.loop import VirtualLoop
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
+from testbed.run.occupation import Occupation
 from testbed.run.services import Services, sink
 from testbed.topology import CA, CLIENT, RESOLVER, Topology
 from testbed.world.build import World
@@ -140,6 +141,10 @@ class Stage:
             )
             for link, attackers in placed.items()
         }
+
+    def occupation(self, world: World, placed: Sequence[Placed], secrets: list[TlsSecret]) -> Occupation:
+        """The attackers that open connections of their own, none of them switched on yet."""
+        return Occupation(self.network, world, placed, self.loop, sink(secrets, ATTACKER))
 
     def _role_at(self, address: str) -> str:
         server = self.topology.at(address)

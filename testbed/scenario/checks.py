@@ -124,6 +124,7 @@ def scenario(scenario: Scenario) -> Iterator[Problem]:
     yield from _rollout(scenario)
     yield from _transports(scenario)
     yield from _orders(scenario)
+    yield from _occupations(scenario)
 
 
 def _steps(scenario: Scenario) -> Iterator[Problem]:
@@ -200,6 +201,20 @@ def _orders(scenario: Scenario) -> Iterator[Problem]:
         if not orders and getattr(attack.parameters, "certificate", None) == "obtained":
             message = "no certificate is ordered; add an `order` step before it is wanted"
             yield ("attack", index, "with", "certificate"), message
+
+
+def _occupations(scenario: Scenario) -> Iterator[Problem]:
+    """Attackers that take the connections of a server that is not there, or that keeps as many as come."""
+    place = topologies.load(scenario.topology)
+    for index, attack in enumerate(scenario.attack):
+        if not attack.attacker_type.overrides("occupy"):
+            continue
+        role = getattr(attack.parameters, "server", None)
+        where = ("attack", index, "with", "server")
+        if role not in place.by_role:
+            yield where, unknown("role", str(role), place.roles)
+        elif role not in scenario.world.connections:
+            yield where, f"{role} keeps as many connections as come; limit them under `world.connections`"
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

@@ -67,6 +67,8 @@ def _world(world: World, place: Topology) -> Iterator[str]:
     yield f"Servers that offer encryption: {', '.join(secure)}." if secure else "No server offers encryption."
     zones = "this zone only" if world.hosted_zones == 1 else f"{world.hosted_zones} zones"
     yield f"The target's server hosts {zones}."
+    for role, kept in world.connections.items():
+        yield f"The server {role} keeps {kept.most} connections. When it has them: {kept.full}."
     for record in world.records:
         yield f"Further record: {record}"
 

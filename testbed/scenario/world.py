@@ -25,6 +25,7 @@ from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
+from testbed.transports.capacity import Full
 
 SERVED = tuple(transport for transport in Transport if transport.encrypted)
 """The encrypted transports that the testbed's servers can offer."""
@@ -104,6 +105,17 @@ class Service(Part):
         return tuple((transport, self.port or transport.port) for transport in self.transports)
 
 
+class Connections(Part):
+    """How many connections a server keeps open at a time, over TCP and QUIC together."""
+
+    most: StrictInt = Field(ge=1, le=1000, description="How many.")
+    full: Full = Field(
+        "refuse",
+        description="What becomes of the next one. refuse: it is reset, or refused. close-idle: the one that "
+        "has been idle for longest is closed in its favour.",
+    )
+
+
 class CertificateAuthority(Part):
     """How the CA that resolvers trust looks at DNS before it issues a certificate."""
 
@@ -142,6 +154,10 @@ class World(Part):
     secure: dict[str, Service] = Field(
         default_factory=dict,
         description="Servers that offer encryption, by role: a list, or a mapping to options.",
+    )
+    connections: dict[str, Connections] = Field(
+        default_factory=dict,
+        description="Connections that a server keeps, by role; the others keep all that come.",
     )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
@@ -193,6 +209,11 @@ class World(Part):
     @classmethod
     def _secure(cls, value: Any, info: ValidationInfo) -> dict[str, Service]:
         return _by_role(Service, value, info)
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _limited(cls, value: Any, info: ValidationInfo) -> dict[str, Connections]:
+        return _by_role(Connections, value, info)
 
     @property
     def signal(self) -> dict[str, BaseModel]:

@@ -21,6 +21,7 @@ from testbed.core.resolver.state import RootServer
 from testbed.core.signer import ds_for
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
+from testbed.scenario.world import Connections
 from testbed.scenario.world import World as Described
 from testbed.topology import EVIL, MIRROR, TARGET, Server, Topology
 from testbed.world import credentials
@@ -53,8 +54,8 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were. ``paths`` say where the server of a role has DoH. ``revision`` is what has changed
-    since the beginning.
+    as they once were. ``paths`` say where the server of a role has DoH, ``connections`` how many connections
+    it keeps. ``revision`` is what has changed since the beginning.
     """
 
     topology: Topology
@@ -68,6 +69,7 @@ class World:
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    connections: Mapping[str, Connections] = field(default_factory=dict)
     revision: Revision = UNCHANGED
     _remake: Callable[[Revision], World] | None = None
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
@@ -188,6 +190,7 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool, r
             for server in topology.servers
         },
         past=Past(written, described, seed, first),
+        connections=described.connections,
         revision=revision,
         _remake=lambda fresh: build(written, described, seed, lasting=lasting, revision=fresh),
     )
