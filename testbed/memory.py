@@ -21,6 +21,7 @@ from testbed.attack.chain import Chain
 from testbed.attack.events import Connect, Established, Handshake
 from testbed.attack.fates import Forward, Return
 from testbed.attack.pending import Pending
+from testbed.attack.wall_clock import WallClock
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
@@ -62,8 +63,8 @@ class _Line:
 class MemoryNetwork:
     """A resolver, the servers of a world, and attackers on links, in memory.
 
-    ``attackers`` are by link. ``now`` is Unix time in the world; ``advance`` moves it. ``sent`` has every
-    query that left the resolver.
+    ``attackers`` are by link; those that are on none under "". ``now`` is Unix time in the world; ``advance``
+    moves it. ``sent`` has every query that left the resolver.
     """
 
     world: World
@@ -83,7 +84,9 @@ class MemoryNetwork:
         self._lines: dict[int, _Line] = {}
         self._numbers = 0
         self._evil = self._evil_server()
-        self.resolver = Resolver(self.configuration, lambda: self.now, self._rng)
+        self._clock_setters = self.attackers.get("", ())
+        self._wall_clock = WallClock(lambda: self.now, EPOCH, self._clock_setters)
+        self.resolver = Resolver(self.configuration, lambda: self.now, self._rng, self._wall_clock)
 
     @property
     def trace(self) -> list[TraceEvent]:
@@ -96,11 +99,16 @@ class MemoryNetwork:
         Sessions do not outlive it: servers close what is idle.
         """
         until = self.now + seconds
-        while (alarm := self.resolver.alarm) is not None and alarm <= until:
+        while (alarm := self._alarm()) is not None and alarm <= until:
             self._pass_until(alarm)
             self.resolver.wake()
             self.run()
         self._pass_until(until)
+
+    def _alarm(self) -> float | None:
+        """When the resolver wants to be woken, by the world's clock."""
+        alarm = self.resolver.alarm
+        return None if alarm is None else alarm - self.resolver.now + self.now
 
     def _pass_until(self, moment: float) -> None:
         self.now = max(self.now, moment)
@@ -113,6 +121,7 @@ class MemoryNetwork:
         """Ask the resolver, and carry out all that follows from it: one step, as attackers count them."""
         for chain in self._chains.values():
             chain.begin_step(self._steps)
+        self._wall_clock.begin_step(self._steps, range(len(self._clock_setters)))
         self._steps += 1
         query = message.query(_name(name), _type(rdtype), id=0, **options)
         query.flags |= dns.flags.RD | dns.flags.AD

@@ -113,6 +113,13 @@ class Occupy:
     connections: int
 
 
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """Have the resolver's host take the time for so many seconds later than it is; earlier if negative."""
+
+    seconds: float
+
+
 MessageAction = Drop | Reset | Reply | Answer | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
@@ -120,6 +127,7 @@ HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
 EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
 OccupyAction = Occupy | None
+ClockAction = SetClock | None
 
 Action = (
     Drop
@@ -134,5 +142,6 @@ Action = (
     | Alter
     | Answer
     | Occupy
+    | SetClock
 )
 """Any of them."""

@@ -20,6 +20,7 @@ from testbed.attack.actions import (
     Alter,
     Answer,
     CertificateKind,
+    ClockAction,
     ConnectAction,
     DatagramAction,
     Delay,
@@ -33,6 +34,7 @@ from testbed.attack.actions import (
     Replace,
     Reply,
     Reset,
+    SetClock,
     Substitute,
     TransferAction,
     Unreachable,
@@ -53,6 +55,7 @@ __all__ = [
     "Attacker",
     "Capability",
     "CertificateKind",
+    "ClockAction",
     "Connect",
     "ConnectAction",
     "Datagram",
@@ -77,6 +80,7 @@ __all__ = [
     "Rewriter",
     "RewriterParameters",
     "Scene",
+    "SetClock",
     "Substitute",
     "Timing",
     "Transfer",
@@ -87,8 +91,11 @@ __all__ = [
 TLS_PORTS = frozenset((853, 443))
 """Ports of DoT, DoQ and DoH."""
 
-HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram", "occupy")
-"""The hooks that an attacker can have; the last one is for those that are on no link."""
+HOOKS = (
+    *("query", "response", "transfer", "connect", "handshake", "established", "datagram"),
+    *("occupy", "clock"),
+)
+"""The hooks that an attacker can have: on a link, and on none."""
 
 
 class Parameters(BaseModel):
@@ -167,6 +174,13 @@ class Attacker:
         """The resolver is about to be asked something: the connections that it has opened by then.
 
         For attackers that are on no link. It is asked again before each query, and keeps what is still open.
+        """
+        return None
+
+    def clock(self) -> ClockAction:
+        """The resolver's host asks what time it is: once, when this attacker begins to act.
+
+        For attackers that are on no link. What they say holds until they are switched off.
         """
         return None
 

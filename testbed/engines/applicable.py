@@ -68,6 +68,10 @@ def obstacle(engine: Description, cell: Cell) -> str | None:
             return f"{engine.title} cannot be told that time has passed"
         if isinstance(step, FlushStep) and not engine.flush:
             return f"{engine.title} cannot be told to empty its cache"
+    if engine.time_travel == "none" and any(
+        attack.attacker_type.overrides("clock") for attack in cell.scenario.attack
+    ):
+        return f"{engine.title} cannot be told another time than it is"
     policy, signals = effective(cell), signals_that_matter(cell)
     found = [list(_differences(kind, policy, signals)) for kind in engine.follows]
     fewest = min(found, key=len)

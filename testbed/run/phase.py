@@ -11,6 +11,7 @@ import dns.exception
 import dns.message
 
 from testbed.attack.resources import Resources
+from testbed.attack.wall_clock import WallClock
 from testbed.core import acme, message
 from testbed.core.notation import Question
 from testbed.core.pki import private_key
@@ -69,6 +70,8 @@ class Phase:
         self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
         self._occupying = [one for one in self._placed if one.attacker.overrides("occupy")]
         self._occupation: Occupation | None = None
+        self._timing = [one for one in self._placed if one.attacker.overrides("clock")]
+        self._wall_clock = WallClock(stage.clock, EPOCH, [one.attacker for one in self._timing])
         self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
@@ -91,10 +94,13 @@ class Phase:
             if self._occupying:
                 self._occupation = stage.occupation(world, self._occupying, self._secrets)
             self._switch(attacked, links, 0)
+            self._set_clock(0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
                 if number:
                     self._switch(attacked, links, number)
+                    if self._set_clock(number):
+                        resolver.set_clock()
                 await self._step(resolver, services, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
@@ -106,6 +112,7 @@ class Phase:
                 attacked_link.close()
             if self._occupation is not None:
                 self._occupation.close()
+            self._wall_clock.begin_step(len(self._cell.scenario.steps), ())
             resolver.stop()
             if self._ca is not None:
                 self._ca.close()
@@ -126,8 +133,10 @@ class Phase:
         engine = self._cell.scenario.resolver.engine
         if engine != REFERENCE:
             configured = replace(configured, policy=effective(self._cell))
-            return self._stage.program(catalogue.load(engine), configured, signals_that_matter(self._cell))
-        return self._stage.resolver(configured, random.Random(f"{self._seed} resolver"), self._secrets)
+            signals = signals_that_matter(self._cell)
+            return self._stage.program(catalogue.load(engine), configured, signals, self._wall_clock)
+        rng = random.Random(f"{self._seed} resolver")
+        return self._stage.resolver(configured, rng, self._secrets, self._wall_clock)
 
     def _switch(self, attacked: dict[str, AttackedLink], links: dict[str, list[Placed]], step: int) -> None:
         """Let those attackers act that are active in a step."""
@@ -138,6 +147,12 @@ class Phase:
         if self._occupation is not None:
             here = [index for index, one in enumerate(self._occupying) if one.number in active]
             self._occupation.begin_step(step, here)
+
+    def _set_clock(self, step: int) -> bool:
+        """Have the resolver's host take the time for what it is told in a step; whether that is a jump."""
+        active = self._cell.scenario.attackers_at(step)
+        here = [index for index, one in enumerate(self._timing) if one.number in active]
+        return self._wall_clock.begin_step(step, here)
 
     async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:

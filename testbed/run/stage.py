@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from testbed.core.resolver.state import Configuration, TraceEvent
@@ -57,7 +57,7 @@ class UnderTest(Protocol):
         ...
 
     def set_clock(self) -> None:
-        """Take notice that the world's clock was set forward."""
+        """Take notice that the time of day is another one than it would be if it had passed evenly."""
         ...
 
 
@@ -91,7 +91,11 @@ class Stage:
         return Services(self.network, world, evil_zones, secrets)
 
     def resolver(
-        self, configuration: Configuration, rng: random.Random, secrets: list[TlsSecret]
+        self,
+        configuration: Configuration,
+        rng: random.Random,
+        secrets: list[TlsSecret],
+        time_of_day: Callable[[], float],
     ) -> ReferenceResolver:
         """The reference resolver, not yet started."""
         return ReferenceResolver(
@@ -101,6 +105,7 @@ class Stage:
             self.clock,
             rng,
             sink(secrets, RESOLVER),
+            time_of_day,
         )
 
     def authority(
@@ -115,7 +120,11 @@ class Stage:
         return Authority(resolver, rng)
 
     def program(
-        self, engine: Engine, configuration: Configuration, signals: tuple[str, ...]
+        self,
+        engine: Engine,
+        configuration: Configuration,
+        signals: tuple[str, ...],
+        time_of_day: Callable[[], float],
     ) -> ProgramResolver:
         """An engine that is a program, not yet started."""
         return ProgramResolver(
@@ -124,7 +133,7 @@ class Stage:
             self.topology.resolver_addresses,
             configuration,
             signals,
-            self.clock,
+            time_of_day,
         )
 
     def attacked_links(
