@@ -15,7 +15,7 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.actions import Alert, Alter, Delay, Drop, Impersonate, Reset, Unreachable
 from testbed.attack.api import Attacker
 from testbed.attack.chain import Chain
 from testbed.attack.events import Connect, Established, Handshake
@@ -27,6 +27,7 @@ from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
+from testbed.core.tls_messages import sketched_client_hello
 from testbed.core.transport import Failure, Transport, TransportError
 from testbed.topology import EVIL
 from testbed.world.build import World
@@ -247,9 +248,13 @@ class MemoryNetwork:
         certificates = credential.chain if credential is not None else ()
         if request.transport.encrypted:
             alpn = (request.transport.alpn or "",)
-            hello = Handshake(line.role, request.port, request.sni, alpn, 512, protocol=protocol)
+            octets = sketched_client_hello(request.sni, alpn) if protocol == "tcp" else b""
+            hello = Handshake(
+                line.role, request.port, request.sni, alpn, 512, protocol=protocol, octets=octets
+            )
             match chain.handshake(hello):
-                case Alert():
+                case Alert() | Alter():
+                    # What is altered is in the transcript, which both sides compare (RFC 8446 section 4.4.4).
                     raise TransportError(Failure.TLS, "alert")
                 case Impersonate(kind):
                     certificates = self.world.forged_credential(kind, line.role).chain

@@ -86,7 +86,10 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Send these octets on instead: for datagrams, and for messages that need not be parsed."""
+    """Send these octets on instead: for datagrams, for messages that need not be parsed, for ClientHellos.
+
+    A ClientHello of QUIC stays as it is.
+    """
 
     payload: bytes
 
@@ -123,7 +126,7 @@ class SetClock:
 MessageAction = Drop | Reset | Reply | Answer | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
-HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
+HandshakeAction = Drop | Reset | Alert | Alter | Impersonate | Delay | None
 EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
 OccupyAction = Occupy | None

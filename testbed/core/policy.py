@@ -113,6 +113,7 @@ class Policy(BaseModel):
         "the other until there are some.",
     )
     timers: Timers = Field("monotonic", description="By which clock what is remembered ages.")
+    tls12: bool = Field(False, description="Whether DoT is spoken over TLS 1.2, too.")
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."

@@ -272,6 +272,7 @@ class ReferenceResolver:
                 secrets=self._secrets,
                 ticket=given,
                 **({"early": request.early_data} if request.transport is Transport.DOQ else {}),
+                **({"tls12": self._configuration.policy.tls12} if request.transport is Transport.DOT else {}),
                 **({"path": request.path} if request.path is not None else {}),
             )
         self._numbers += 1

@@ -79,6 +79,7 @@ class Services:
                     secrets=sink(self._secrets, role),
                     capacity=self._capacities.get(role),
                     **({"path": self._world.paths[role]} if transport.http else {}),
+                    **({"tls12": role in self._world.tls12} if transport is Transport.DOT else {}),
                 )
 
 

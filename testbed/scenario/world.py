@@ -72,6 +72,7 @@ class Service(Part):
         None, ge=1, le=65535, description="Port of the encrypted transports; default: that of each."
     )
 
+    tls12: StrictBool = Field(False, description="Whether the server has DoT over TLS 1.2, too.")
     path: StrictStr = Field(
         DEFAULT_PATH, description="Where the server has DoH: a URI template (RFC 9461 section 5)."
     )

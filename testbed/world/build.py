@@ -55,7 +55,8 @@ class World:
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
     as they once were. ``paths`` say where the server of a role has DoH, ``connections`` how many connections
-    it keeps. ``revision`` is what has changed since the beginning.
+    it keeps; the servers of the roles ``tls12`` have DoT over TLS 1.2, too. ``revision`` is what has changed
+    since the beginning.
     """
 
     topology: Topology
@@ -70,6 +71,7 @@ class World:
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     connections: Mapping[str, Connections] = field(default_factory=dict)
+    tls12: frozenset[str] = frozenset()
     revision: Revision = UNCHANGED
     _remake: Callable[[Revision], World] | None = None
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
@@ -191,6 +193,7 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool, r
         },
         past=Past(written, described, seed, first),
         connections=described.connections,
+        tls12=frozenset(role for role, service in plan.secure.items() if service.tls12),
         revision=revision,
         _remake=lambda fresh: build(written, described, seed, lasting=lasting, revision=fresh),
     )
