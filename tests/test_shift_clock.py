@@ -12,6 +12,7 @@ from testbed.attack.wall_clock import WallClock
 from testbed.core.resolver.core import Resolver
 from testbed.engines import catalogue
 from testbed.engines.applicable import obstacle
+from testbed.memory import MemoryNetwork
 
 DAY = 86400.0
 SIGNED = world()
@@ -20,6 +21,11 @@ ENCRYPTED = world(signal=("ds-glue",), secure=("target",), signed=())
 
 def shifter(of=SIGNED, **parameters):
     return attacker(of, "shift-clock", "", **parameters)
+
+
+def off_path(of, chosen, looks_for, one):
+    """A network with an attacker that is on no link."""
+    return MemoryNetwork(of, configuration(of, chosen, looks_for), off_path=[one])
 
 
 def test_the_time_is_wrong_while_an_attacker_is_active():
@@ -53,13 +59,13 @@ def test_an_attacker_that_comes_later_sets_it_later():
     [("20h", "past", True), ("2d", "past", False), ("29d", "future", True), ("31d", "future", False)],
 )
 def test_signatures_are_good_by_the_time_of_day(by, into, answered):
-    net = network(SIGNED, attackers={"": [shifter(by=by, into=into)]})
+    net = off_path(SIGNED, policy(), (), shifter(by=by, into=into))
     assert bool(net.ask(SECRET).answer) is answered
 
 
 @pytest.mark.parametrize(("by", "answered"), [("59d", True), ("61d", False)])
 def test_certificates_are_good_by_the_time_of_day(by, answered):
-    net = network(ENCRYPTED, looks_for=("ds-glue",), attackers={"": [shifter(ENCRYPTED, by=by)]})
+    net = off_path(ENCRYPTED, policy(), ("ds-glue",), shifter(ENCRYPTED, by=by))
     assert bool(net.ask(SECRET).answer) is answered
 
 
@@ -67,7 +73,7 @@ def test_certificates_are_good_by_the_time_of_day(by, answered):
 def test_what_is_remembered_ages_by_either_clock(timers, asked_again):
     one = shifter(by="2d")
     one.timing = Timing(start=1.0)
-    net = network(world(signed=()), policy(timers=timers), attackers={"": [one]})
+    net = off_path(world(signed=()), policy(timers=timers), (), one)
     assert net.ask(SECRET).answer
     sent = len(net.sent)
     net.now += 2.0

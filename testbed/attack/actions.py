@@ -7,6 +7,7 @@ from typing import Literal
 
 import dns.message
 
+from testbed.attack.spoofed import Spoofed
 from testbed.core.transport import Transport
 
 
@@ -132,7 +133,7 @@ DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
 OccupyAction = Occupy | None
 ClockAction = SetClock | None
 
-Action = (
+OnPathAction = (
     Drop
     | Reset
     | Unreachable
@@ -147,4 +148,7 @@ Action = (
     | Occupy
     | SetClock
 )
+"""What an attacker on a link can do to what passes."""
+
+Action = OnPathAction | Spoofed
 """Any of them."""

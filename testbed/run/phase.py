@@ -28,6 +28,7 @@ from testbed.evidence import (
     PhaseEvidence,
     TlsSecret,
 )
+from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
@@ -68,6 +69,8 @@ class Phase:
         self._seed = seed
         self._obtained: set[str] = set()
         self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
+        self._off_path = [one for one in self._placed if one.attacker.overrides("off_path")]
+        self._sender: OffPath | None = None
         self._occupying = [one for one in self._placed if one.attacker.overrides("occupy")]
         self._occupation: Occupation | None = None
         self._timing = [one for one in self._placed if one.attacker.overrides("clock")]
@@ -93,6 +96,8 @@ class Phase:
         try:
             if self._occupying:
                 self._occupation = stage.occupation(world, self._occupying, self._secrets)
+            if self._off_path:
+                self._sender = stage.off_path(self._off_path)
             self._switch(attacked, links, 0)
             self._set_clock(0)
             await resolver.start()
@@ -113,6 +118,9 @@ class Phase:
             if self._occupation is not None:
                 self._occupation.close()
             self._wall_clock.begin_step(len(self._cell.scenario.steps), ())
+            if self._sender is not None:
+                self._sender.close()
+                stage.spoiled = stage.spoiled or self._sender.remembered
             resolver.stop()
             if self._ca is not None:
                 self._ca.close()
@@ -125,6 +133,7 @@ class Phase:
             client=self._client,
             decisions=self._decisions,
             attackers=[_report(one, captures, lasted) for one in self._placed],
+            trouble=self._sender.trouble if self._sender is not None else [],
         )
 
     def _resolver(self) -> UnderTest:
@@ -147,6 +156,9 @@ class Phase:
         if self._occupation is not None:
             here = [index for index, one in enumerate(self._occupying) if one.number in active]
             self._occupation.begin_step(step, here)
+        if self._sender is not None:
+            self._sender.begin_step(step)
+            self._sender.switch({index for index, one in enumerate(self._off_path) if one.number in active})
 
     def _set_clock(self, step: int) -> bool:
         """Have the resolver's host take the time for what it is told in a step; whether that is a jump."""
@@ -203,6 +215,8 @@ class Phase:
         response: dns.message.Message | None = None
         if self._occupation is not None:
             await self._occupation.renew()
+        if self._sender is not None:
+            self._sender.cause(question)
         try:
             request = Datagram(resolver, 53, 0, wire, timeout)
             octets = await udp.exchange(host, (client, 0), (resolver, 53), wire, request.accepts, timeout)

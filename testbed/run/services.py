@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator
 
 from testbed import transports
@@ -10,8 +14,9 @@ from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
+from testbed.scenario.world import Fragments
 from testbed.topology import EVIL
-from testbed.transports import Handler, Listener, tcp, udp
+from testbed.transports import Handler, Listener, fragmenting, tcp, udp
 from testbed.transports.capacity import Capacity
 from testbed.world.build import World
 
@@ -44,7 +49,16 @@ class Services:
             self._logic[server.role] = world.authoritative(server.role, further)
 
     def _handler(self, role: str) -> Handler:
-        return lambda wire, transport, _peer: self._logic[role].respond_wire(wire, transport)
+        latency = self._world.latency.get(role, 0.0)
+
+        def at_once(wire: bytes, transport: Transport, _peer: str) -> list[bytes]:
+            return self._logic[role].respond_wire(wire, transport)
+
+        async def in_time(wire: bytes, transport: Transport, peer: str) -> list[bytes]:
+            await asyncio.sleep(latency)
+            return at_once(wire, transport, peer)
+
+        return in_time if latency else at_once
 
     def interrupt(self, role: str) -> None:
         """End the encrypted services of a role's server: sessions are reset, connections refused."""
@@ -63,8 +77,19 @@ class Services:
     def _serve_clear(self, role: str) -> Iterator[Listener]:
         for address in self._world.topology.by_role[role].addresses:
             host, handler = self._network.hosts[role], self._handlers[role]
-            yield udp.serve(host, address, Transport.UDP.port, handler)
+            serve: Callable[..., Listener] = udp.serve
+            if role in self._world.fragments:
+                serve = self._cutting(role, self._world.fragments[role])
+            yield serve(host, address, Transport.UDP.port, handler)
             yield tcp.serve(host, address, Transport.TCP.port, handler, capacity=self._capacities.get(role))
+
+    def _cutting(self, role: str, fragments: Fragments) -> Callable[..., Listener]:
+        """What serves with responses cut into fragments."""
+        rng = random.Random(f"{self._world.seed} fragments {role}")
+        ids: Iterator[int] = itertools.cycle(range(1, 2**16))
+        if fragments.ids == "random":
+            ids = (rng.randrange(1, 2**16) for _ in itertools.count())
+        return functools.partial(fragmenting.serve, mtu=fragments.mtu, ids=ids)
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))

@@ -15,12 +15,13 @@ from testbed.evidence import TlsSecret
 from testbed.network.capture import Recorder
 from testbed.network.fabric import Network
 from testbed.network.loop import VirtualLoop
+from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
 from testbed.run.occupation import Occupation
 from testbed.run.services import Services, sink
-from testbed.topology import CA, CLIENT, RESOLVER, Topology
+from testbed.topology import CA, CLIENT, EVIL, RESOLVER, Topology
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
@@ -70,6 +71,8 @@ class Stage:
         self.network = Network.build(topology)
         self.recorder = Recorder(self.network, loop)
         self._began = 0.0
+        self.spoiled = False
+        """Whether hosts remember something of a phase that the next one must not meet."""
 
     def close(self) -> None:
         """Take the network down."""
@@ -150,6 +153,10 @@ class Stage:
             )
             for link, attackers in placed.items()
         }
+
+    def off_path(self, placed: Sequence[Placed]) -> OffPath:
+        """The attackers that are on no link, none of them switched on yet."""
+        return OffPath(self.network.hosts[EVIL], [one.attacker for one in placed])
 
     def occupation(self, world: World, placed: Sequence[Placed], secrets: list[TlsSecret]) -> Occupation:
         """The attackers that open connections of their own, none of them switched on yet."""

@@ -113,6 +113,8 @@ def attack(attack: Attack) -> Iterator[Problem]:
     capability = attack.attacker_type.capability
     if capability is Capability.OFF_PATH and attack.on:
         yield ("on",), f"{attack.attacker} is off-path and sits on no link; leave `on` out"
+    if capability is Capability.OFF_PATH and attack.when == "ticket-expired":
+        yield ("when",), f"{attack.attacker} is off-path and sees no sessions; wait for something else"
     if capability not in (Capability.OFF_PATH, Capability.OPERATOR) and not attack.on:
         yield ("attacker",), f"{attack.attacker} ({capability}) must sit on a link; say which with `on`"
 
@@ -124,6 +126,7 @@ def scenario(scenario: Scenario) -> Iterator[Problem]:
     yield from _rollout(scenario)
     yield from _transports(scenario)
     yield from _orders(scenario)
+    yield from _spoofed(scenario)
     yield from _occupations(scenario)
 
 
@@ -203,18 +206,26 @@ def _orders(scenario: Scenario) -> Iterator[Problem]:
             yield ("attack", index, "with", "certificate"), message
 
 
+def _spoofed(scenario: Scenario) -> Iterator[Problem]:
+    """Off-path attackers that speak for a server that there is not."""
+    roles = topologies.load(scenario.topology).roles
+    for index, attack in enumerate(scenario.attack):
+        if attack.attacker_type.capability is Capability.OFF_PATH:
+            server = getattr(attack.parameters, "server", None)
+            if server is not None and server not in roles:
+                yield ("attack", index, "with", "server"), unknown("role", server, roles)
+
+
 def _occupations(scenario: Scenario) -> Iterator[Problem]:
-    """Attackers that take the connections of a server that is not there, or that keeps as many as come."""
+    """Attackers that take the connections of a server that keeps as many as come."""
     place = topologies.load(scenario.topology)
     for index, attack in enumerate(scenario.attack):
-        if not attack.attacker_type.overrides("occupy"):
-            continue
         role = getattr(attack.parameters, "server", None)
-        where = ("attack", index, "with", "server")
-        if role not in place.by_role:
-            yield where, unknown("role", str(role), place.roles)
-        elif role not in scenario.world.connections:
-            yield where, f"{role} keeps as many connections as come; limit them under `world.connections`"
+        if not attack.attacker_type.overrides("occupy") or role not in place.by_role:
+            continue
+        if role not in scenario.world.connections:
+            message = f"{role} keeps as many connections as come; limit them under `world.connections`"
+            yield ("attack", index, "with", "server"), message
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from testbed.core.resolver.state import RootServer
 from testbed.core.signer import ds_for
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
-from testbed.scenario.world import Connections
+from testbed.scenario.world import Connections, Fragments
 from testbed.scenario.world import World as Described
 from testbed.topology import EVIL, MIRROR, TARGET, Server, Topology
 from testbed.world import credentials
@@ -54,9 +54,9 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were. ``paths`` say where the server of a role has DoH, ``connections`` how many connections
-    it keeps; the servers of the roles ``tls12`` have DoT over TLS 1.2, too. ``revision`` is what has changed
-    since the beginning.
+    as they once were. ``paths`` say where the server of a role has DoH, ``latency`` how many seconds it takes
+    to answer, ``fragments`` how it cuts its responses over UDP, ``connections`` how many it keeps;
+    those of the roles ``tls12`` have DoT over TLS 1.2, too. ``revision`` is what has changed since.
     """
 
     topology: Topology
@@ -70,6 +70,8 @@ class World:
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    latency: Mapping[str, float] = field(default_factory=dict)
+    fragments: Mapping[str, Fragments] = field(default_factory=dict)
     connections: Mapping[str, Connections] = field(default_factory=dict)
     tls12: frozenset[str] = frozenset()
     revision: Revision = UNCHANGED
@@ -183,6 +185,8 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool, r
             for server in topology.servers
         },
         paths={role: plan.secure[role].path for role in plan.services},
+        latency=described.latency,
+        fragments=described.fragments,
         services={role: (plan.secure[role].offers, plan.services[role]) for role in plan.services},
         authority=plan.issuer,
         trust_anchor=_trust_anchor(plan),
