@@ -21,6 +21,7 @@ lint: setup  ## style and types only
 	$(BIN)/mypy
 
 bench: setup  ## measure the speed, print a table
+	@tools/bench-peers
 	$(BIN)/python -m testbed.bench
 
 lock:  ## resolve the Python packages of pyproject.toml anew into the lock file

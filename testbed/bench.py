@@ -177,7 +177,11 @@ def main() -> None:
         parts.add_row(name, f"{spent * 1e3:.1f}", f"{spent / total:.0%}")
     hops = Table("UDP messages over the hop", "a second", "lost at 1000/s", box=None, header_style="bold")
     for name, speed in hop.items():
-        hops.add_row(name, f"{speed['per_second']:.0f}", f"{speed['lost']} of {speed['sent']}")
+        if "missing" in speed:
+            hops.add_row(name, "", speed["missing"])
+            continue
+        per_second = "" if speed["per_second"] is None else f"{speed['per_second']:.0f}"
+        hops.add_row(name, per_second, f"{speed['lost']} of {speed['sent']}")
     console = Console(highlight=False)
     console.print(table)
     console.print()

@@ -14,13 +14,14 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import dns.name
 import dns.rdatatype
 
+from testbed import bench_peers
 from testbed.attack import catalogue
 from testbed.core import message
 from testbed.core.message import encode
@@ -45,11 +46,15 @@ WAIT = 0.5
 PACE = 1000
 """Queries a second at which nothing should be lost."""
 
+DNSPERF_SECONDS = 30
+
+REWRITING: tuple[str, dict[str, Any]] = ("strip-records", {"strip": ["DS"]})
+
 HOPS: dict[str, tuple[str, dict[str, Any]] | None] = {
     "plain forwarding": None,
     "an attacker that wants connections to other ports": ("block", {"transports": ["dot"]}),
     "an attacker that reads the questions": ("hinder", {"types": ["TLSA"]}),
-    "an attacker that rewrites every response": ("strip-records", {"strip": ["DS"]}),
+    "an attacker that rewrites every response": REWRITING,
 }
 """What sits on the link: an attacker with its parameters, or nothing."""
 
@@ -63,10 +68,17 @@ class Speed:
     sent: int
 
 
-def measure(seconds: float) -> dict[str, dict[str, Any]]:
+Speeds = dict[str, dict[str, Any]]
+"""By what sits on the link: a ``Speed``, or under "missing" why there is none."""
+
+Sitting = Callable[[], AbstractContextManager[None]]
+
+
+def measure(seconds: float) -> Speeds:
     """The speed with each kind of hop, each measured for so many seconds and again at a steady pace.
 
-    Must run in a sandbox.
+    Beside it, that with other tools on the hop, and what dnsperf finds over a longer time. Must run in a
+    sandbox.
     """
     topology = load("hosted")
     described = {"signal": ["ds-glue"], "secure": ["target"], "signed": []}
@@ -78,35 +90,74 @@ def measure(seconds: float) -> dict[str, dict[str, Any]]:
     ((response),) = world.authoritative(LINK).respond_wire(wire, Transport.UDP)
     remote, local = (server.ipv4, DNS_PORT), (topology.resolver_addresses[0], 0)
     answering = bound(network.hosts[LINK], socket.SOCK_DGRAM, remote)
-    speeds = {}
-    with _child(functools.partial(_serve, answering, response)):
-        for name, sitting in HOPS.items():
-            asking = bound(network.resolver, socket.SOCK_DGRAM, local)
-            asking.connect(remote)
-            attackers = []
-            if sitting is not None:
-                kind = catalogue.load(sitting[0])
-                attackers = [kind(scene(world, LINK, random.Random(0)), kind.Parameters(**sitting[1]))]
-            ready, go = os.pipe()
-            with _child(functools.partial(_ask, asking, wire, seconds, ready)) as output:
-                taken = asyncio.run(_sit(network, attackers, go, output))
+    speeds: Speeds = {}
+
+    def on_the_hop(attackers: list[Any], sitting: Sitting) -> dict[str, Any]:
+        asking = bound(network.resolver, socket.SOCK_DGRAM, local)
+        asking.connect(remote)
+        ready, go = os.pipe()
+        try:
+            with sitting(), _child(functools.partial(_ask, asking, wire, seconds, ready)) as output:
+                taken: dict[str, Any] = json.loads(asyncio.run(_sit(network, attackers, go, output)))
+        finally:
             os.close(ready)
             os.close(go)
             asking.close()
-            speeds[name] = json.loads(taken)
+        return taken
+
+    def attackers(name: str, parameters: dict[str, Any]) -> list[Any]:
+        kind = catalogue.load(name)
+        return [kind(scene(world, LINK, random.Random(0)), kind.Parameters(**parameters))]
+
+    with _child(functools.partial(_serve, answering, response)):
+        for name, sitting in HOPS.items():
+            speeds[name] = on_the_hop([] if sitting is None else attackers(*sitting), nullcontext)
+        for peer in bench_peers.PEERS:
+            at_hop = functools.partial(peer.sit, network.hops[LINK], local[0], server.ipv4)
+            speeds[peer.name] = _if_possible(peer.missing, functools.partial(on_the_hop, [], at_hop))
+        asked = functools.partial(_asked_by_dnsperf, network, local[0], server.ipv4)
+        missing = None if bench_peers.command("dnsperf") else "not installed: apt-get install dnsperf"
+        speeds[f"rewriting, asked by dnsperf for {DNSPERF_SECONDS} s"] = _if_possible(
+            missing, lambda: _beside(network, attackers(*REWRITING), asked)
+        )
     answering.close()
     network.close()
     return speeds
+
+
+def _if_possible(missing: str | None, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a tool came to, or why it is missing."""
+    try:
+        return work() if missing is None else {"missing": missing}
+    except bench_peers.PeerError as error:
+        return {"missing": str(error)}
+
+
+def _beside(network: Network, attackers: list[Any], work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do something in a thread while attackers sit on the link."""
+
+    async def both() -> dict[str, Any]:
+        link = _link(network, attackers)
+        try:
+            return await asyncio.to_thread(work)
+        finally:
+            link.close()
+
+    return asyncio.run(both())
+
+
+def _asked_by_dnsperf(network: Network, local: str, server: str) -> dict[str, Any]:
+    sent, lost = bench_peers.dnsperf(
+        network.resolver, local, server, "www.dnshost.net A", PACE, DNSPERF_SECONDS
+    )
+    return {"per_second": None, "lost": lost, "sent": sent}
 
 
 async def _sit(network: Network, attackers: list[Any], go: int, output: int) -> bytes:
     """Run a hop, tell the client to begin, and go on until it has written what it measured."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
-    link = None
-    if attackers:
-        link = AttackedLink(network.hops[LINK], attackers, lambda _: LINK, _no_credential, lambda _: None)
-        link.switch({0})
+    link = _link(network, attackers) if attackers else None
 
     def readable() -> None:
         loop.remove_reader(output)
@@ -119,6 +170,13 @@ async def _sit(network: Network, attackers: list[Any], go: int, output: int) -> 
     finally:
         if link is not None:
             link.close()
+
+
+def _link(network: Network, attackers: list[Any]) -> AttackedLink:
+    """The link with its attackers, who are switched on."""
+    link = AttackedLink(network.hops[LINK], attackers, lambda _: LINK, _no_credential, lambda _: None)
+    link.switch({0})
+    return link
 
 
 def _no_credential(*_: object) -> Any:

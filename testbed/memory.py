@@ -15,7 +15,7 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
+from testbed.attack.actions import Alert, Alter, Delay, Drop, Impersonate, Reset, Unreachable
 from testbed.attack.api import Attacker
 from testbed.attack.chain import Chain
 from testbed.attack.events import Arrival, Connect, Established, Handshake, Moment
@@ -23,11 +23,13 @@ from testbed.attack.fates import Forward, Return
 from testbed.attack.pending import Pending
 from testbed.attack.spoofed import Spoofed, SpoofedDatagram, SpoofedError
 from testbed.attack.volley import Volley
+from testbed.attack.wall_clock import WallClock
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
 from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Transfer, Transmit
 from testbed.core.resolver.state import Configuration, TraceEvent
+from testbed.core.tls_messages import sketched_client_hello
 from testbed.core.transport import Failure, Transport, TransportError
 from testbed.topology import EVIL
 from testbed.world.build import World
@@ -88,7 +90,9 @@ class MemoryNetwork:
         self._lines: dict[int, _Line] = {}
         self._numbers = 0
         self._evil = self._evil_server()
-        self.resolver = Resolver(self.configuration, lambda: self.now, self._rng)
+        self._clock_setters = [one for one in self.off_path if one.overrides("clock")]
+        self._wall_clock = WallClock(lambda: self.now, EPOCH, self._clock_setters)
+        self.resolver = Resolver(self.configuration, lambda: self.now, self._rng, self._wall_clock)
 
     @property
     def trace(self) -> list[TraceEvent]:
@@ -101,11 +105,16 @@ class MemoryNetwork:
         Sessions do not outlive it: servers close what is idle.
         """
         until = self.now + seconds
-        while (alarm := self.resolver.alarm) is not None and alarm <= until:
+        while (alarm := self._alarm()) is not None and alarm <= until:
             self._pass_until(alarm)
             self.resolver.wake()
             self.run()
         self._pass_until(until)
+
+    def _alarm(self) -> float | None:
+        """When the resolver wants to be woken, by the world's clock."""
+        alarm = self.resolver.alarm
+        return None if alarm is None else alarm - self.resolver.now + self.now
 
     def _pass_until(self, moment: float) -> None:
         self.now = max(self.now, moment)
@@ -118,6 +127,7 @@ class MemoryNetwork:
         """Ask the resolver, and carry out all that follows from it: one step, as attackers count them."""
         for chain in self._chains.values():
             chain.begin_step(self._steps)
+        self._wall_clock.begin_step(self._steps, range(len(self._clock_setters)))
         self._volley.begin_step(self._steps)
         self._volley.cause(Moment(_name(name), _type(rdtype), tuple(self._arrivals)), self.now - EPOCH)
         self._steps += 1
@@ -269,9 +279,13 @@ class MemoryNetwork:
         certificates = credential.chain if credential is not None else ()
         if request.transport.encrypted:
             alpn = (request.transport.alpn or "",)
-            hello = Handshake(line.role, request.port, request.sni, alpn, 512, protocol=protocol)
+            octets = sketched_client_hello(request.sni, alpn) if protocol == "tcp" else b""
+            hello = Handshake(
+                line.role, request.port, request.sni, alpn, 512, protocol=protocol, octets=octets
+            )
             match chain.handshake(hello):
-                case Alert():
+                case Alert() | Alter():
+                    # What is altered is in the transcript, which both sides compare (RFC 8446 section 4.4.4).
                     raise TransportError(Failure.TLS, "alert")
                 case Impersonate(kind):
                     certificates = self.world.forged_credential(kind, line.role).chain

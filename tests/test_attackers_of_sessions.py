@@ -7,6 +7,8 @@ from signalling import SECRET, over
 from worlds import attacker, network, policy, world
 
 from testbed.attack.api import Delay, Established, Handshake, Reset
+from testbed.core.tls_messages import parse_client_hello
+from testbed.transports.tls import ClientPump
 
 PLAIN = world(signed=())
 ENCRYPTED = world(signal=("ds-glue",), secure=("target",))
@@ -46,3 +48,23 @@ def test_truncated_and_no_tcp(tcp, answered):
     assert one.actions["reply"]
     assert "udp" in over(net)
     assert ("tcp" in over(net)) is answered
+
+
+@pytest.mark.parametrize("how", ["version", "alpn", "old-server", "other-alpn"])
+@pytest.mark.parametrize(("base", "transports"), [("strict", set()), ("opportunistic", {"udp"})])
+def test_a_handshake_that_was_meddled_with_fails(how, base, transports):
+    response, net, one = ask("downgrade-tls", base, how=how)
+    assert bool(response.answer) is bool(transports)
+    assert "dot" not in over(net)
+    assert one.matches
+    assert one.spent.injected == (one.matches if how in ("old-server", "other-alpn") else 0)
+
+
+@pytest.mark.parametrize(("how", "gone"), [("version", 43), ("alpn", 16)])
+def test_what_is_removed_from_a_client_hello(how, gone):
+    one = attacker(ENCRYPTED, "downgrade-tls", "target", how=how)
+    octets = ClientPump(sni="ns1.dnshost.net", alpn=("dot",)).outgoing()
+    altered = one.handshake(Handshake("target", 853, None, (), 300, octets=octets))
+    assert gone not in parse_client_hello(altered.payload).extensions
+    assert one.handshake(Handshake("target", 853, None, (), 300, protocol="udp")) is None
+    assert one.matches == 1

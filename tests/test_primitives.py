@@ -30,8 +30,10 @@ from testbed.attack.api import (
 from testbed.attack.selecting import meets, rrsets
 from testbed.core import message
 from testbed.core.message import encode
+from testbed.core.notation import parse_record
 from testbed.core.transport import Transport
 
+A = dns.rdatatype.A
 PLAIN = world(signed=())
 ENCRYPTED = world(signal=("preconfigured",), secure=("root", "target"), signed=())
 
@@ -253,3 +255,60 @@ def test_resumption_can_be_refused_over_quic(offers):
         hello = replace(HELLO, protocol="udp", resuming=resuming, early_data=early_data)
         meant = {"anything": False, "a-ticket": resuming, "early-data": early_data}[offers]
         assert (one.handshake(hello) is not None) is meant
+
+
+# -- replay ------------------------------------------------------------------------------------------
+
+MOVED = parse_record("secret.example.org 3600 A 203.0.113.200")
+DAY = 86400
+
+
+def replayed(of, age, **parameters):
+    """The answer after a change, from a network in which earlier answers are replayed, and the attacker."""
+    net, one = met("replay-recorded", of=of, **parameters)
+    assert net.ask(SECRET).answer
+    net.advance(age)
+    net.world = of.changed([MOVED], age)
+    return net.ask(SECRET), one
+
+
+def addresses(response):
+    return {record.to_text() for rrset in response.answer for record in rrset if rrset.rdtype == A}
+
+
+def test_what_was_recorded_is_replayed_once_the_zone_has_changed():
+    answer, one = replayed(PLAIN, 2 * DAY, names=["{sensitive-name}"])
+    assert addresses(answer) == {"203.0.113.99"}
+    assert one.actions == {"answer": 1}
+    assert one.spent.injected == one.matches == 1
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"names": ["www.{target-zone}"]}, {"types": ["AAAA"]}, {"steps": [7]}]
+)
+def test_what_is_not_asked_for_is_not_replayed(parameters):
+    answer, one = replayed(PLAIN, 2 * DAY, **parameters)
+    assert addresses(answer) == {"203.0.113.200"}
+    assert not one.matches
+
+
+@pytest.mark.parametrize(("age", "expected"), [(2 * DAY, "203.0.113.99"), (40 * DAY, None)])
+def test_a_signed_answer_is_good_until_its_signature_expires(age, expected):
+    answer, one = replayed(world(), age, names=["{sensitive-name}"], types=["A"])
+    assert addresses(answer) == ({expected} if expected else set())
+    assert one.actions["answer"]
+
+
+def test_only_the_id_and_the_letter_case_of_what_is_replayed_are_the_querys():
+    def asked(name, number):
+        return Query(encode(message.query(dns.name.from_text(name), A, id=number)), Transport.UDP, "target")
+
+    one = attacker(PLAIN, "replay-recorded", "target")
+    first, again = asked(SECRET, 7), asked("SeCrEt.Example.ORG.", 8)
+    (wire,) = PLAIN.authoritative("target").respond_wire(first.wire, Transport.UDP)
+    assert one.query(first) is None
+    assert one.response(Response(wire, first)) is None
+    assert one.query(first) is None
+    one.step = 1
+    end = 12 + len("secret.example.org.") + 1
+    assert one.query(again).payload == again.wire[:2] + wire[2:12] + again.wire[12:end] + wire[end:]

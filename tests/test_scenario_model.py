@@ -109,6 +109,13 @@ def test_off_path_attackers_sit_on_no_link():
     assert str(attack) == "spray"
 
 
+def test_a_change_is_one_record_or_several():
+    steps = "steps: [{change: www.example.org A 192.0.2.1}, {change: [a. TXT b, b. 60 TXT c]}, {query: a.}]\n"
+    one, two, _ = cell(SHORT + steps).scenario.steps
+    assert str(one) == "zones are changed and signed anew: www.example.org. 3600 A 192.0.2.1"
+    assert [(record.name.to_text(), record.ttl) for record in two.records] == [("a.", 3600), ("b.", 60)]
+
+
 def test_steps_are_typed():
     steps = """\
 steps:

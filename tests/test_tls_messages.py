@@ -12,6 +12,8 @@ from testbed.core.tls_messages import (
     alert_name,
     alert_record,
     parse_client_hello,
+    sketched_client_hello,
+    without_extensions,
 )
 from testbed.core.transport import Failure, TransportError
 from testbed.transports.tls import ClientPump, ServerPump
@@ -200,3 +202,56 @@ def test_alert_records():
 def test_alert_names():
     assert alert_name(40) == "handshake_failure (40)"
     assert alert_name(199) == "alert 199"
+
+
+@pytest.mark.parametrize(("sni", "alpn"), [("ns1.dnshost.net", ("dot",)), (None, ()), ("a", ("h2", "dot"))])
+def test_a_sketched_one_shows_what_observers_look_at(sni, alpn):
+    hello = parse_client_hello(sketched_client_hello(sni, alpn))
+    assert (hello.sni, hello.alpn, hello.versions) == (sni, alpn, (0x0304,))
+
+
+class TestWithoutExtensions:
+    @pytest.mark.parametrize("kind", [0, 16, 43])
+    def test_only_these_are_gone(self, kind):
+        before, after = (parse_client_hello(data) for data in (REAL, without_extensions(REAL, [kind])))
+        assert after.extensions == tuple(other for other in before.extensions if other != kind)
+        assert after.random == before.random
+        assert after.size < before.size
+
+    def test_nothing_changes_where_there_is_nothing_to_remove(self):
+        assert without_extensions(REAL, [0xFF01]) == REAL
+
+    def test_records_may_cut_it_anywhere_and_what_follows_stays(self):
+        whole = message(server_name((0, b"a")), extension(16, b"\0\2\1d"), extension(43, b"\2\3\4"))
+        expected = records(message(server_name((0, b"a")), extension(43, b"\2\3\4"))) + b"and more"
+        for cut in range(1, len(whole)):
+            assert without_extensions(records(whole, cut) + b"and more", [16]) == expected
+
+    def test_there_may_be_no_extensions_at_all(self):
+        for bare in (message(block=False), message()):
+            assert without_extensions(records(bare), [43]) == records(bare)
+
+    def test_a_part_of_one_is_refused(self):
+        with pytest.raises(TlsFormatError):
+            without_extensions(REAL[:-1], [43])
+
+    @given(st.binary(max_size=300))
+    def test_garbage_is_refused(self, data):
+        with pytest.raises(TlsFormatError):
+            without_extensions(data, [43])
+
+    @pytest.mark.parametrize(("kind", "tls12"), [(16, False), (43, False), (43, True)])
+    def test_handshakes_fail_by_it(self, kind, tls12):
+        credential = pki.Authority(1, not_before=NOW, not_after=NOW + 86400).issue(
+            ["ns1.dnshost.net"], not_before=NOW, not_after=NOW + 86400
+        )
+        client = ClientPump(sni="ns1.dnshost.net", alpn=("dot",), tls12=tls12)
+        server = ServerPump(credential, alpn=("dot",), tls12=tls12)
+        with pytest.raises(TransportError) as failed:  # noqa: PT012 - either side may notice
+            try:
+                server.feed(without_extensions(client.outgoing(), [kind]))
+            except TransportError:
+                client.feed(server.outgoing())
+                raise
+            client.feed(server.outgoing())
+        assert failed.value.failure is Failure.TLS

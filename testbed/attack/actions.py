@@ -8,6 +8,7 @@ from typing import Literal
 import dns.message
 
 from testbed.attack.spoofed import Spoofed
+from testbed.core.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +87,66 @@ class Substitute:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """Send these octets on instead: for datagrams, and for messages that need not be parsed."""
+    """Send these octets on instead: for datagrams, for messages that need not be parsed, for ClientHellos.
+
+    A ClientHello of QUIC stays as it is.
+    """
 
     payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Send a datagram with these octets back, in the name of the other end; what came is swallowed."""
+    """Send these octets back, in the name of the other end; what came is swallowed.
+
+    For datagrams, and for queries whose answer need not be built.
+    """
 
     payload: bytes
 
 
-MessageAction = Drop | Reset | Reply | Replace | Alter | Delay | None
+@dataclass(frozen=True, slots=True)
+class Occupy:
+    """Open so many connections to the server in a role, over a transport, and keep them.
+
+    From the attacker's own host, with its own address. The first that is refused is the last.
+    """
+
+    server: str
+    transport: Transport
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    """Have the resolver's host take the time for so many seconds later than it is; earlier if negative."""
+
+    seconds: float
+
+
+MessageAction = Drop | Reset | Reply | Answer | Replace | Alter | Delay | None
 TransferAction = Drop | Reset | Substitute | Delay | None
 ConnectAction = Drop | Reset | Unreachable | None
-HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
+HandshakeAction = Drop | Reset | Alert | Alter | Impersonate | Delay | None
 EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
+OccupyAction = Occupy | None
+ClockAction = SetClock | None
 
 OnPathAction = (
-    Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
+    Drop
+    | Reset
+    | Unreachable
+    | Reply
+    | Replace
+    | Delay
+    | Alert
+    | Impersonate
+    | Substitute
+    | Alter
+    | Answer
+    | Occupy
+    | SetClock
 )
 """What an attacker on a link can do to what passes."""
 

@@ -22,6 +22,7 @@ from testbed.attack.actions import (
     Alter,
     Answer,
     CertificateKind,
+    ClockAction,
     ConnectAction,
     DatagramAction,
     Delay,
@@ -30,9 +31,12 @@ from testbed.attack.actions import (
     HandshakeAction,
     Impersonate,
     MessageAction,
+    Occupy,
+    OccupyAction,
     Replace,
     Reply,
     Reset,
+    SetClock,
     Substitute,
     TransferAction,
     Unreachable,
@@ -71,6 +75,7 @@ __all__ = [
     "Attacker",
     "Capability",
     "CertificateKind",
+    "ClockAction",
     "Connect",
     "ConnectAction",
     "Datagram",
@@ -84,6 +89,8 @@ __all__ = [
     "Impersonate",
     "MessageAction",
     "Moment",
+    "Occupy",
+    "OccupyAction",
     "Parameters",
     "Query",
     "Replace",
@@ -94,6 +101,7 @@ __all__ = [
     "Rewriter",
     "RewriterParameters",
     "Scene",
+    "SetClock",
     "Spoofed",
     "SpoofedDatagram",
     "SpoofedError",
@@ -109,8 +117,11 @@ __all__ = [
 TLS_PORTS = frozenset((853, 443))
 """Ports of DoT, DoQ and DoH."""
 
-HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram", "off_path")
-"""The hooks that an attacker can have; the last one is for those that are on no link."""
+HOOKS = (
+    *("query", "response", "transfer", "connect", "handshake", "established", "datagram"),
+    *("off_path", "occupy", "clock"),
+)
+"""The hooks that an attacker can have: on a link, and on none."""
 
 
 class Parameters(BaseModel):
@@ -193,6 +204,20 @@ class Attacker:
         For attackers whose capability is OFF_PATH. They see nothing of what others send.
         """
         return ()
+
+    def occupy(self) -> OccupyAction:
+        """The resolver is about to be asked something: the connections that it has opened by then.
+
+        For attackers that are on no link. It is asked again before each query, and keeps what is still open.
+        """
+        return None
+
+    def clock(self) -> ClockAction:
+        """The resolver's host asks what time it is: once, when this attacker begins to act.
+
+        For attackers that are on no link. What they say holds until they are switched off.
+        """
+        return None
 
     # -- beside the link ---------------------------------------------------------------------------
 

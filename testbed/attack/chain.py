@@ -126,6 +126,8 @@ class Chain:
                     return action, Query(wire, query.transport, query.server)
                 case Reply(message):
                     return Return(encode(message)), Query(wire, query.transport, query.server)
+                case Answer(octets):
+                    return Return(octets), Query(wire, query.transport, query.server)
                 case Replace(message):
                     wire = encode(message)
                 case Alter(wire):
@@ -143,7 +145,7 @@ class Chain:
                     return action
                 case Reply(message) | Replace(message):
                     wire = encode(message)
-                case Alter(wire):
+                case Alter(wire) | Answer(wire):
                     pass
                 case Delay(seconds):
                     delay += seconds

@@ -142,6 +142,7 @@ class Handshake:
     ``size`` is that of the message, in octets.
     ``versions`` are those that are offered; ``resuming`` says that it comes with a ticket of an earlier
     session, ``early_data`` that data follow before the server has said anything (RFC 8446 section 2.3).
+    ``octets`` are all that the resolver has sent so far, over TCP; Alter puts others into their place.
     """
 
     server: str
@@ -153,6 +154,7 @@ class Handshake:
     resuming: bool = False
     early_data: bool = False
     protocol: Literal["tcp", "udp"] = "tcp"
+    octets: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

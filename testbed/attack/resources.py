@@ -38,8 +38,8 @@ class Resources:
     ``injected`` counts what it made up and sent: resets, ICMP errors, alerts, answers in a server's name,
     and every packet with a source address that is not its own.
     ``altered`` counts messages and datagrams that it changed on their way, ``held`` the connections that it
-    sat in the middle of. ``presence`` is in seconds of the world's time in which it was there and had not yet
-    had enough. What is only swallowed costs nothing of these.
+    sat in the middle of, and those of its own that a server kept. ``presence`` is in seconds of the world's
+    time in which it was there and had not yet had enough. What is only swallowed costs nothing of these.
     """
 
     injected: int = 0

@@ -108,10 +108,14 @@ class Selecting(Attacker):
 
     def wanted(self, question: dns.rrset.RRset | None) -> bool:
         """Whether a question is what it is after; counts it when it is."""
-        chosen = self.parameters
-        if question is None or (chosen.types and dns.rdatatype.to_text(question.rdtype) not in chosen.types):
-            return False
-        if chosen.names and not meets(self.scene, chosen.names, question.name):
+        if not self.fits(question):
             return False
         self.matched()
         return True
+
+    def fits(self, question: dns.rrset.RRset | None) -> bool:
+        """Whether a question is one that its parameters name."""
+        chosen = self.parameters
+        if question is None or (chosen.types and dns.rdatatype.to_text(question.rdtype) not in chosen.types):
+            return False
+        return not chosen.names or meets(self.scene, chosen.names, question.name)

@@ -55,6 +55,10 @@ Resumption = Literal["off", "tickets", "early-data"]
 """Whether sessions are resumed (RFC 8446 section 2.2). early-data: queries over DoQ leave in the first flight
 (RFC 9250 section 4.5); over DoT and DoH it is the same as tickets."""
 
+Timers = Literal["monotonic", "wall-clock"]
+"""By which clock what is remembered ages: by one that only counts (POSIX CLOCK_MONOTONIC), or by the time of
+day, which can be set wrong."""
+
 Probed = Literal["dot", "doq"]
 """Transports that are tried unasked. RFC 9539 asks resolvers for one of them at least; DoH needs a path that
 nobody tells them."""
@@ -117,6 +121,8 @@ class Policy(BaseModel):
         description="Transports for which TLSA records are asked for where these are the signal, one after "
         "the other until there are some.",
     )
+    timers: Timers = Field("monotonic", description="By which clock what is remembered ages.")
+    tls12: bool = Field(False, description="Whether DoT is spoken over TLS 1.2, too.")
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."

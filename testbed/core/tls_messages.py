@@ -5,6 +5,7 @@ Pure functions over bytes, after RFC 8446. Nothing is decrypted.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -60,8 +61,8 @@ _MAX_PLAINTEXT = 1 << 14
 _MAX_HELLO = 1 << 16
 """Larger than any ClientHello that is sent in earnest; RFC 8446 itself would allow 16 MiB."""
 
-_SERVER_NAME, _ALPN, _SESSION_TICKET = 0, 16, 35
-_PRE_SHARED_KEY, _EARLY_DATA, _SUPPORTED_VERSIONS = 41, 42, 43
+_SERVER_NAME, ALPN, _SESSION_TICKET = 0, 16, 35
+_PRE_SHARED_KEY, _EARLY_DATA, SUPPORTED_VERSIONS = 41, 42, 43
 
 
 def alert_record(description: int, *, fatal: bool = True) -> bytes:
@@ -70,6 +71,33 @@ def alert_record(description: int, *, fatal: bool = True) -> bytes:
     Raises ValueError when the description is not an octet.
     """
     return bytes((_ALERT, 3, 3, 0, 2, 2 if fatal else 1, description))
+
+
+def sketched_client_hello(sni: str | None, alpn: Iterable[str]) -> bytes:
+    """A ClientHello of TLS 1.3 in a record, with no more in it than observers look at.
+
+    It has no keys, and nothing random.
+    """
+    name = (sni or "").encode("ascii")
+    protocols = b"".join(_vector(1, protocol.encode("latin-1")) for protocol in alpn)
+    block = b"".join(
+        kind.to_bytes(2) + _vector(2, body)
+        for kind, body in (
+            (_SERVER_NAME, _vector(2, b"\0" + _vector(2, name)) if name else b""),
+            (ALPN, _vector(2, protocols) if protocols else b""),
+            (SUPPORTED_VERSIONS, _vector(1, b"\3\4")),
+        )
+        if body
+    )
+    body = (
+        b"\3\3" + bytes(32) + _vector(1, b"") + _vector(2, b"\x13\1") + _vector(1, b"\0") + _vector(2, block)
+    )
+    message = bytes((_CLIENT_HELLO,)) + _vector(3, body)
+    return bytes((_HANDSHAKE, 3, 1)) + _vector(2, message)
+
+
+def _vector(size: int, body: bytes) -> bytes:
+    return len(body).to_bytes(size) + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +163,34 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
     ``data`` is all that the client sent so far; the message may be split over any number of records
     (RFC 8446 section 5.1). Raises TlsFormatError as soon as the stream cannot become a ClientHello.
     """
+    found = _first_message(data)
+    return None if found is None else _parse(found[0])
+
+
+def without_extensions(data: bytes, kinds: Collection[int]) -> bytes:
+    """A client's stream, as ``parse_client_hello`` takes it, without some extensions of the ClientHello.
+
+    The rest of the message stays as it is, and what follows it. Raises TlsFormatError, also when the
+    ClientHello is not there in full.
+    """
+    found = _first_message(data)
+    if found is None:
+        raise TlsFormatError("the ClientHello is not there in full")
+    message, end = found
+    kept = b""
+    block = _extensions(message)
+    for kind, body in block.items():
+        if kind not in kinds:
+            kept += kind.to_bytes(2) + len(body).to_bytes(2) + body
+    start = len(message) - sum(len(body) + 4 for body in block.values()) - 2 if block else len(message)
+    content = message[_HANDSHAKE_HEADER:start] + (len(kept).to_bytes(2) + kept if block else b"")
+    altered = message[:1] + len(content).to_bytes(3) + content
+    pieces = [altered[at : at + _MAX_PLAINTEXT] for at in range(0, len(altered), _MAX_PLAINTEXT)]
+    return b"".join(data[:3] + len(piece).to_bytes(2) + piece for piece in pieces) + data[end:]
+
+
+def _first_message(data: bytes) -> tuple[bytes, int] | None:
+    """The ClientHello of a stream, and where the record ends that it ends in; None when more is needed."""
     message = bytearray()
     position = 0
     while True:
@@ -142,7 +198,7 @@ def parse_client_hello(data: bytes) -> ClientHello | None:
         if len(message) >= _HANDSHAKE_HEADER:
             size = _HANDSHAKE_HEADER + int.from_bytes(message[1:4])
             if len(message) >= size:
-                return _parse(bytes(message[:size]))
+                return bytes(message[:size]), position
         fragment, position = _next_fragment(data, position)
         if not fragment:
             return None
@@ -193,8 +249,23 @@ def _parse(message: bytes) -> ClientHello:
     compression = reader.vector(1)
     if not suites or len(suites) % 2 or not compression:
         raise TlsFormatError("ClientHello without cipher suites or compression methods")
+    extensions = _block(reader)
+    return ClientHello(
+        random=random,
+        sni=_server_name(extensions.get(_SERVER_NAME)),
+        alpn=_protocols(extensions.get(ALPN)),
+        versions=_versions(extensions.get(SUPPORTED_VERSIONS), version),
+        ticket=_PRE_SHARED_KEY in extensions or bool(extensions.get(_SESSION_TICKET)),
+        early_data=_EARLY_DATA in extensions,
+        extensions=tuple(extensions),
+        size=len(message),
+    )
+
+
+def _block(reader: _Reader) -> dict[int, bytes]:
+    """The extensions at the end of a ClientHello, by type and in order; TLS 1.2 and earlier may have none."""
     extensions: dict[int, bytes] = {}
-    if reader:  # TLS 1.2 and earlier may end here
+    if reader:
         block = _Reader(reader.vector(2))
         while block:
             kind = block.number(2)
@@ -202,16 +273,16 @@ def _parse(message: bytes) -> ClientHello:
                 raise TlsFormatError(f"extension {kind} appears twice")
             extensions[kind] = block.vector(2)
         reader.end()
-    return ClientHello(
-        random=random,
-        sni=_server_name(extensions.get(_SERVER_NAME)),
-        alpn=_protocols(extensions.get(_ALPN)),
-        versions=_versions(extensions.get(_SUPPORTED_VERSIONS), version),
-        ticket=_PRE_SHARED_KEY in extensions or bool(extensions.get(_SESSION_TICKET)),
-        early_data=_EARLY_DATA in extensions,
-        extensions=tuple(extensions),
-        size=len(message),
-    )
+    return extensions
+
+
+def _extensions(message: bytes) -> dict[int, bytes]:
+    """The extensions of a ClientHello, by type and in order."""
+    reader = _Reader(message[_HANDSHAKE_HEADER:])
+    reader.octets(2 + 32)
+    for size in (1, 2, 1):  # legacy_session_id, cipher_suites, legacy_compression_methods
+        reader.vector(size)
+    return _block(reader)
 
 
 def _server_name(data: bytes | None) -> str | None:

@@ -72,6 +72,10 @@ def obstacle(engine: Description, cell: Cell) -> str | None:
             return f"{engine.title} cannot be told that time has passed"
         if isinstance(step, FlushStep) and not engine.flush:
             return f"{engine.title} cannot be told to empty its cache"
+    if engine.time_travel == "none" and any(
+        attack.attacker_type.overrides("clock") for attack in cell.scenario.attack
+    ):
+        return f"{engine.title} cannot be told another time than it is"
     policy, signals = effective(cell), signals_that_matter(cell)
     if policy.mirror != "off" and (carriers := _transfers_over(cell)) and Transport.DOT not in carriers:
         return f"{engine.title} has no counterpart of zone transfers over {listed(carriers)}"

@@ -34,7 +34,7 @@ class ReferenceResolver:
     """A resolver in a host of the network. It serves clients from ``start`` to ``stop``.
 
     ``addresses`` are its IPv4 and IPv6 address, ``clock`` tells Unix time, ``secrets`` takes TLS key log
-    lines.
+    lines. ``time_of_day`` tells what the host takes for the time, if that is another one.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class ReferenceResolver:
         clock: Callable[[], float],
         rng: random.Random,
         secrets: Secrets,
+        time_of_day: Callable[[], float] | None = None,
     ) -> None:
         self._host = host
         self._addresses = addresses
@@ -52,7 +53,8 @@ class ReferenceResolver:
         self._clock = clock
         self._rng = rng
         self._secrets = secrets
-        self._core = Resolver(configuration, clock, rng)
+        self._time_of_day = time_of_day
+        self._core = Resolver(configuration, clock, rng, time_of_day)
         self._past: list[TraceEvent] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._sessions: dict[Session, WireSession] = {}
@@ -103,10 +105,11 @@ class ReferenceResolver:
         self._abandon()
         self._tickets.forget()
         self._past += self._core.trace
-        self._core = Resolver(self._configuration, self._clock, self._rng)
+        self._core = Resolver(self._configuration, self._clock, self._rng, self._time_of_day)
 
     def set_clock(self) -> None:
-        """Nothing to do: it reads the world's own clock."""
+        """Set the timer anew: what it remembers may age by the clock that was set."""
+        self._set_alarm(self._core.alarm)
 
     def _abandon(self) -> None:
         for task in self._tasks.values():
@@ -182,7 +185,7 @@ class ReferenceResolver:
             self._timer = None
         self._alarm = alarm
         if alarm is not None:
-            delay = max(0.0, alarm - self._clock())
+            delay = max(0.0, alarm - self._core.now)
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
     def _wake(self) -> None:
@@ -269,6 +272,7 @@ class ReferenceResolver:
                 secrets=self._secrets,
                 ticket=given,
                 **({"early": request.early_data} if request.transport is Transport.DOQ else {}),
+                **({"tls12": self._configuration.policy.tls12} if request.transport is Transport.DOT else {}),
                 **({"path": request.path} if request.path is not None else {}),
             )
         self._numbers += 1

@@ -78,8 +78,8 @@ def hop_name(link: str) -> str:
 def lay_out(topology: Topology) -> dict[str, Plan]:
     """The hosts of a topology by name: the resolver, then each link's hop and the hosts at its far end.
 
-    The link of a CA has the CA in the resolver's place, and all servers at its far end. From the attacker's
-    link a way leads on to every other server, for what the attacker sends there; no answer comes back by it.
+    The link of a CA has the CA in the resolver's place, and all servers at its far end. From the hop on the
+    attacker's link a way leads on to every other server, for the attacker's own traffic with it.
     """
     resolver = Plan(RESOLVER, topology.resolver_addresses)
     plans = {RESOLVER: resolver}
@@ -110,7 +110,7 @@ def lay_out(topology: Topology) -> dict[str, Plan]:
 
 
 def _lead_on(topology: Topology, plans: dict[str, Plan]) -> None:
-    """Plan the way from the attacker's host to the servers that are not on its link."""
+    """Plan the way from the attacker's host to the servers that are not on its link, and back."""
     link = topology.by_role[EVIL].link
     evil, hop, number = plans[EVIL], plans[hop_name(link)], topology.links.index(link) + 1
     leaving = next(index for index, end in enumerate(evil.ends) if end.to == hop.name)
@@ -118,7 +118,8 @@ def _lead_on(topology: Topology, plans: dict[str, Plan]) -> None:
         if server.link != link:
             there = evil.ends[leaving]
             evil.ends[leaving] = replace(there, reached=(*there.reached, *server.addresses))
-            _join(plans[server.role], hop, number, len(hop.ends), (), server.addresses, EVIL)
+            back = tuple(within(evil.addresses, server.families))
+            _join(plans[server.role], hop, number, len(hop.ends), back, server.addresses, EVIL)
 
 
 def _join(

@@ -10,7 +10,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from testbed.attack.actions import Alert, CertificateKind, Delay, Drop, Impersonate, Reset
+from testbed.attack.actions import Alert, Alter, CertificateKind, Delay, Drop, Impersonate, Reset
 from testbed.attack.events import Established
 from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
@@ -319,7 +319,9 @@ class _TlsFlow(_MessageFlow):
 
     def _decide(self, hello: ClientHello) -> None:
         self._sni = hello.sni
-        match self._surroundings.chain.handshake(greeting(self._role, self.server[1], hello)):
+        match self._surroundings.chain.handshake(
+            greeting(self._role, self.server[1], hello, octets=self._hello)
+        ):
             case None:
                 self._pass_on()
             case Delay(seconds):
@@ -332,6 +334,9 @@ class _TlsFlow(_MessageFlow):
             case Alert(description):
                 self._down.write(alert_record(description))
                 self._finish()
+            case Alter(octets):
+                self._hello = octets
+                self._pass_on()
             case Impersonate(kind):
                 self._terminate(hello, kind)
 

@@ -27,7 +27,13 @@ class Surroundings:
     secrets: Secrets
 
 
-def greeting(role: str, port: int, hello: ClientHello, protocol: Literal["tcp", "udp"] = "tcp") -> Handshake:
+def greeting(
+    role: str,
+    port: int,
+    hello: ClientHello,
+    protocol: Literal["tcp", "udp"] = "tcp",
+    octets: bytes = b"",
+) -> Handshake:
     """What attackers are shown of a ClientHello that is on its way to the server in a role."""
     return Handshake(
         role,
@@ -39,4 +45,5 @@ def greeting(role: str, port: int, hello: ClientHello, protocol: Literal["tcp", 
         hello.ticket,
         hello.early_data,
         protocol,
+        octets,
     )

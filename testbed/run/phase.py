@@ -11,6 +11,7 @@ import dns.exception
 import dns.message
 
 from testbed.attack.resources import Resources
+from testbed.attack.wall_clock import WallClock
 from testbed.core import acme, message
 from testbed.core.notation import Question
 from testbed.core.pki import private_key
@@ -31,6 +32,7 @@ from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
+from testbed.run.occupation import Occupation
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
@@ -38,6 +40,7 @@ from testbed.scenario.engine import REFERENCE
 from testbed.scenario.steps import (
     AdvanceStep,
     BreakStep,
+    ChangeStep,
     FlushStep,
     MendStep,
     OrderStep,
@@ -66,8 +69,12 @@ class Phase:
         self._seed = seed
         self._obtained: set[str] = set()
         self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
-        self._off_path = [one for one in self._placed if one.off_path]
+        self._off_path = [one for one in self._placed if one.attacker.overrides("off_path")]
         self._sender: OffPath | None = None
+        self._occupying = [one for one in self._placed if one.attacker.overrides("occupy")]
+        self._occupation: Occupation | None = None
+        self._timing = [one for one in self._placed if one.attacker.overrides("clock")]
+        self._wall_clock = WallClock(stage.clock, EPOCH, [one.attacker for one in self._timing])
         self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
@@ -87,13 +94,18 @@ class Phase:
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
         try:
+            if self._occupying:
+                self._occupation = stage.occupation(world, self._occupying, self._secrets)
             if self._off_path:
                 self._sender = stage.off_path(self._off_path)
             self._switch(attacked, links, 0)
+            self._set_clock(0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
                 if number:
                     self._switch(attacked, links, number)
+                    if self._set_clock(number):
+                        resolver.set_clock()
                 await self._step(resolver, services, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
@@ -103,6 +115,9 @@ class Phase:
         finally:
             for attacked_link in attacked.values():
                 attacked_link.close()
+            if self._occupation is not None:
+                self._occupation.close()
+            self._wall_clock.begin_step(len(self._cell.scenario.steps), ())
             if self._sender is not None:
                 self._sender.close()
                 stage.spoiled = stage.spoiled or self._sender.remembered
@@ -127,8 +142,10 @@ class Phase:
         engine = self._cell.scenario.resolver.engine
         if engine != REFERENCE:
             configured = replace(configured, policy=effective(self._cell))
-            return self._stage.program(catalogue.load(engine), configured, signals_that_matter(self._cell))
-        return self._stage.resolver(configured, random.Random(f"{self._seed} resolver"), self._secrets)
+            signals = signals_that_matter(self._cell)
+            return self._stage.program(catalogue.load(engine), configured, signals, self._wall_clock)
+        rng = random.Random(f"{self._seed} resolver")
+        return self._stage.resolver(configured, rng, self._secrets, self._wall_clock)
 
     def _switch(self, attacked: dict[str, AttackedLink], links: dict[str, list[Placed]], step: int) -> None:
         """Let those attackers act that are active in a step."""
@@ -136,9 +153,18 @@ class Phase:
         for link, attacked_link in attacked.items():
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+        if self._occupation is not None:
+            here = [index for index, one in enumerate(self._occupying) if one.number in active]
+            self._occupation.begin_step(step, here)
         if self._sender is not None:
             self._sender.begin_step(step)
             self._sender.switch({index for index, one in enumerate(self._off_path) if one.number in active})
+
+    def _set_clock(self, step: int) -> bool:
+        """Have the resolver's host take the time for what it is told in a step; whether that is a jump."""
+        active = self._cell.scenario.attackers_at(step)
+        here = [index for index, one in enumerate(self._timing) if one.number in active]
+        return self._wall_clock.begin_step(step, here)
 
     async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:
@@ -158,6 +184,8 @@ class Phase:
                 services.resume(step.role)
             case OrderStep() as step:
                 await self._order(step.role, number)
+            case ChangeStep() as step:
+                self._change(services, step)
 
     async def _advance(self, resolver: UnderTest, seconds: float) -> None:
         """Let time pass; programs are told that it has."""
@@ -167,6 +195,13 @@ class Phase:
             return
         loop.skip(seconds)
         resolver.set_clock()
+
+    def _change(self, services: Services, step: ChangeStep) -> None:
+        """Change zones; attackers know, as whoever asks for what is in them does."""
+        self._world = self._world.changed(step.records, round(self._stage.clock() - EPOCH))
+        services.publish(self._world)
+        for one in self._placed:
+            one.attacker.scene = replace(one.attacker.scene, zones=self._world.zones)
 
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""
@@ -178,6 +213,8 @@ class Phase:
         host = self._stage.network.client
         timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
+        if self._occupation is not None:
+            await self._occupation.renew()
         if self._sender is not None:
             self._sender.cause(question)
         try:

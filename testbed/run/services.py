@@ -16,7 +16,8 @@ from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
 from testbed.scenario.world import Fragments
 from testbed.topology import EVIL
-from testbed.transports import Handler, Listener, fragmenting
+from testbed.transports import Handler, Listener, fragmenting, tcp, udp
+from testbed.transports.capacity import Capacity
 from testbed.world.build import World
 
 
@@ -33,16 +34,31 @@ class Services:
         self._network = network
         self._world = world
         self._secrets = secrets
-        extra = tuple(evil_zones)
-        self._handlers = {
-            server.role: _handler(
-                world.authoritative(server.role, extra if server.role == EVIL else ()),
-                world.latency.get(server.role, 0.0),
-            )
-            for server in world.topology.servers
-        }
+        self._evil_zones = tuple(evil_zones)
+        self._logic: dict[str, Authoritative] = {}
+        self.publish(world)
+        self._handlers = {role: self._handler(role) for role in self._logic}
+        self._capacities = {role: Capacity(kept.most, kept.full) for role, kept in world.connections.items()}
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
         self._encrypted = {role: list(self._serve_encrypted(role)) for role in self._handlers}
+
+    def publish(self, world: World) -> None:
+        """Serve the zones as they are in a world that has changed; connections stay."""
+        for server in world.topology.servers:
+            further = self._evil_zones if server.role == EVIL else ()
+            self._logic[server.role] = world.authoritative(server.role, further)
+
+    def _handler(self, role: str) -> Handler:
+        latency = self._world.latency.get(role, 0.0)
+
+        def at_once(wire: bytes, transport: Transport, _peer: str) -> list[bytes]:
+            return self._logic[role].respond_wire(wire, transport)
+
+        async def in_time(wire: bytes, transport: Transport, peer: str) -> list[bytes]:
+            await asyncio.sleep(latency)
+            return at_once(wire, transport, peer)
+
+        return in_time if latency else at_once
 
     def interrupt(self, role: str) -> None:
         """End the encrypted services of a role's server: sessions are reset, connections refused."""
@@ -60,11 +76,12 @@ class Services:
 
     def _serve_clear(self, role: str) -> Iterator[Listener]:
         for address in self._world.topology.by_role[role].addresses:
-            for transport in (Transport.UDP, Transport.TCP):
-                serve = transports.load(transport).serve
-                if transport is Transport.UDP and role in self._world.fragments:
-                    serve = self._cutting(role, self._world.fragments[role])
-                yield serve(self._network.hosts[role], address, transport.port, self._handlers[role])
+            host, handler = self._network.hosts[role], self._handlers[role]
+            serve: Callable[..., Listener] = udp.serve
+            if role in self._world.fragments:
+                serve = self._cutting(role, self._world.fragments[role])
+            yield serve(host, address, Transport.UDP.port, handler)
+            yield tcp.serve(host, address, Transport.TCP.port, handler, capacity=self._capacities.get(role))
 
     def _cutting(self, role: str, fragments: Fragments) -> Callable[..., Listener]:
         """What serves with responses cut into fragments."""
@@ -85,7 +102,9 @@ class Services:
                     self._handlers[role],
                     credential=credential,
                     secrets=sink(self._secrets, role),
+                    capacity=self._capacities.get(role),
                     **({"path": self._world.paths[role]} if transport.http else {}),
+                    **({"tls12": role in self._world.tls12} if transport is Transport.DOT else {}),
                 )
 
 
@@ -98,13 +117,3 @@ def _close(listeners: list[Listener]) -> None:
     for listener in listeners:
         listener.close()
     listeners.clear()
-
-
-def _handler(logic: Authoritative, latency: float) -> Handler:
-    async def in_time(wire: bytes, transport: Transport) -> list[bytes]:
-        await asyncio.sleep(latency)
-        return logic.respond_wire(wire, transport)
-
-    if latency:
-        return lambda wire, transport, _peer: in_time(wire, transport)
-    return lambda wire, transport, _peer: logic.respond_wire(wire, transport)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from testbed.core.resolver.state import Configuration, TraceEvent
@@ -19,6 +19,7 @@ from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
+from testbed.run.occupation import Occupation
 from testbed.run.services import Services, sink
 from testbed.topology import CA, CLIENT, EVIL, RESOLVER, Topology
 from testbed.world.build import World
@@ -57,7 +58,7 @@ class UnderTest(Protocol):
         ...
 
     def set_clock(self) -> None:
-        """Take notice that the world's clock was set forward."""
+        """Take notice that the time of day is another one than it would be if it had passed evenly."""
         ...
 
 
@@ -93,7 +94,11 @@ class Stage:
         return Services(self.network, world, evil_zones, secrets)
 
     def resolver(
-        self, configuration: Configuration, rng: random.Random, secrets: list[TlsSecret]
+        self,
+        configuration: Configuration,
+        rng: random.Random,
+        secrets: list[TlsSecret],
+        time_of_day: Callable[[], float],
     ) -> ReferenceResolver:
         """The reference resolver, not yet started."""
         return ReferenceResolver(
@@ -103,6 +108,7 @@ class Stage:
             self.clock,
             rng,
             sink(secrets, RESOLVER),
+            time_of_day,
         )
 
     def authority(
@@ -117,7 +123,11 @@ class Stage:
         return Authority(resolver, rng)
 
     def program(
-        self, engine: Engine, configuration: Configuration, signals: tuple[str, ...]
+        self,
+        engine: Engine,
+        configuration: Configuration,
+        signals: tuple[str, ...],
+        time_of_day: Callable[[], float],
     ) -> ProgramResolver:
         """An engine that is a program, not yet started."""
         return ProgramResolver(
@@ -126,7 +136,7 @@ class Stage:
             self.topology.resolver_addresses,
             configuration,
             signals,
-            self.clock,
+            time_of_day,
         )
 
     def attacked_links(
@@ -147,6 +157,10 @@ class Stage:
     def off_path(self, placed: Sequence[Placed]) -> OffPath:
         """The attackers that are on no link, none of them switched on yet."""
         return OffPath(self.network.hosts[EVIL], [one.attacker for one in placed])
+
+    def occupation(self, world: World, placed: Sequence[Placed], secrets: list[TlsSecret]) -> Occupation:
+        """The attackers that open connections of their own, none of them switched on yet."""
+        return Occupation(self.network, world, placed, self.loop, sink(secrets, ATTACKER))
 
     def _role_at(self, address: str) -> str:
         server = self.topology.at(address)

@@ -127,6 +127,7 @@ def scenario(scenario: Scenario) -> Iterator[Problem]:
     yield from _transports(scenario)
     yield from _orders(scenario)
     yield from _spoofed(scenario)
+    yield from _occupations(scenario)
 
 
 def _steps(scenario: Scenario) -> Iterator[Problem]:
@@ -213,6 +214,18 @@ def _spoofed(scenario: Scenario) -> Iterator[Problem]:
             server = getattr(attack.parameters, "server", None)
             if server is not None and server not in roles:
                 yield ("attack", index, "with", "server"), unknown("role", server, roles)
+
+
+def _occupations(scenario: Scenario) -> Iterator[Problem]:
+    """Attackers that take the connections of a server that keeps as many as come."""
+    place = topologies.load(scenario.topology)
+    for index, attack in enumerate(scenario.attack):
+        role = getattr(attack.parameters, "server", None)
+        if not attack.attacker_type.overrides("occupy") or role not in place.by_role:
+            continue
+        if role not in scenario.world.connections:
+            message = f"{role} keeps as many connections as come; limit them under `world.connections`"
+            yield ("attack", index, "with", "server"), message
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

@@ -71,6 +71,8 @@ def _world(world: World, place: Topology) -> Iterator[str]:
         yield f"The server {role} takes {seconds:g} s to answer."
     for role, cut in world.fragments.items():
         yield f"The server {role} cuts responses over UDP into packets of {cut.mtu} octets; ids {cut.ids}."
+    for role, kept in world.connections.items():
+        yield f"The server {role} keeps {kept.most} connections. When it has them: {kept.full}."
     for record in world.records:
         yield f"Further record: {record}"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, StrictStr, WithJsonSchema
 
-from testbed.core.notation import DurationText, QuestionText, duration_text, quoted
+from testbed.core.notation import DurationText, QuestionText, RecordText, duration_text, quoted
 from testbed.scenario.errors import listed, unknown
-from testbed.scenario.parts import Part, described
+from testbed.scenario.parts import Part, as_list, described
 
 _INDEX = re.compile(r"[0-9]{1,4}")
 
@@ -137,6 +137,23 @@ class OrderStep(Part):
         return f"somebody else orders a certificate for the name of {self.role}"
 
 
+class ChangeStep(Part):
+    """Operators put RRsets into the place of those of the same name and type, and sign all zones anew."""
+
+    records: Annotated[
+        tuple[RecordText, ...],
+        BeforeValidator(as_list),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    ] = Field(
+        alias="change",
+        min_length=1,
+        description="Records, NAME TTL TYPE RDATA, that take the place of those of the same name and type.",
+    )
+
+    def __str__(self) -> str:
+        return f"zones are changed and signed anew: {listed(map(str, self.records))}"
+
+
 Step = (
     QueryStep
     | AdvanceStep
@@ -147,6 +164,7 @@ Step = (
     | BreakStep
     | MendStep
     | OrderStep
+    | ChangeStep
 )
 
 STEPS: dict[str, type[Step]] = {
@@ -159,6 +177,7 @@ STEPS: dict[str, type[Step]] = {
     "break": BreakStep,
     "mend": MendStep,
     "order": OrderStep,
+    "change": ChangeStep,
 }
 """Each kind of step by the key that says so."""
 

@@ -26,6 +26,7 @@ from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
+from testbed.transports.capacity import Full
 
 SERVED = tuple(transport for transport in Transport if transport.encrypted)
 """The encrypted transports that the testbed's servers can offer."""
@@ -75,6 +76,7 @@ class Service(Part):
         None, ge=1, le=65535, description="Port of the encrypted transports; default: that of each."
     )
 
+    tls12: StrictBool = Field(False, description="Whether the server has DoT over TLS 1.2, too.")
     path: StrictStr = Field(
         DEFAULT_PATH, description="Where the server has DoH: a URI template (RFC 9461 section 5)."
     )
@@ -114,6 +116,17 @@ class Fragments(Part):
     mtu: StrictInt = Field(552, ge=68, le=1500, description="The largest packet, in octets.")
     ids: Literal["random", "sequential"] = Field(
         "random", description="Identifications of datagrams that are cut: unpredictable, or counted from 1."
+    )
+
+
+class Connections(Part):
+    """How many connections a server keeps open at a time, over TCP and QUIC together."""
+
+    most: StrictInt = Field(ge=1, le=1000, description="How many.")
+    full: Full = Field(
+        "refuse",
+        description="What becomes of the next one. refuse: it is reset, or refused. close-idle: the one that "
+        "has been idle for longest is closed in its favour.",
     )
 
 
@@ -164,6 +177,10 @@ class World(Part):
         default_factory=dict,
         description="Servers that cut responses over UDP into fragments, by role: a list, or a mapping to "
         "options.",
+    )
+    connections: dict[str, Connections] = Field(
+        default_factory=dict,
+        description="Connections that a server keeps, by role; the others keep all that come.",
     )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
@@ -232,6 +249,11 @@ class World(Part):
     @classmethod
     def _secure(cls, value: Any, info: ValidationInfo) -> dict[str, Service]:
         return _by_role(Service, value, info)
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _limited(cls, value: Any, info: ValidationInfo) -> dict[str, Connections]:
+        return _by_role(Connections, value, info)
 
     @property
     def signal(self) -> dict[str, BaseModel]:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from testbed.transports.capacity import Capacity
 from testbed.transports.sockets import abort
 
 _ACCEPTS = 64
@@ -13,9 +14,18 @@ _RETRY = 1.0
 
 
 class Acceptor:
-    """Takes over a listening socket; hands on each of its connections, with the address of the peer."""
+    """Takes over a listening socket; hands on each of its connections, with the address of the peer.
 
-    def __init__(self, sock: socket.socket, welcome: Callable[[socket.socket, str], None]) -> None:
+    Those for which there is no ``capacity`` are reset.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        welcome: Callable[[socket.socket, str], None],
+        capacity: Capacity | None = None,
+    ) -> None:
+        self._capacity = capacity
         self._sock = sock
         self._welcome = welcome
         self._loop = asyncio.get_running_loop()
@@ -45,6 +55,9 @@ class Acceptor:
                 self._loop.remove_reader(self._sock.fileno())
                 self._retry = self._loop.call_later(_RETRY, self._listen)
                 raise
+            if self._capacity is not None and not self._capacity.admit():
+                abort(sock)
+                continue
             try:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

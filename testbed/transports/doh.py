@@ -9,6 +9,7 @@ from testbed.core.dohpath import DEFAULT_PATH, Template
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, sockets
+from testbed.transports.capacity import Capacity
 from testbed.transports.http2_server import Http2Listener
 from testbed.transports.http2_session import Http2Session
 from testbed.transports.http_messages import Method, authority, request
@@ -58,6 +59,7 @@ def serve(
     secrets: Secrets | None = None,
     idle_timeout: float = IDLE_TIMEOUT,
     path: str = DEFAULT_PATH,
+    capacity: Capacity | None = None,
 ) -> Http2Listener:
     """Answer on an address and port until closed.
 
@@ -68,4 +70,5 @@ def serve(
     def pump() -> ServerPump:
         return ServerPump(credential, alpn=(str(Transport.DOH.alpn),), secrets=secrets)
 
-    return Http2Listener(sockets.listening(host, address, port), handler, template, pump, idle_timeout)
+    sock = sockets.listening(host, address, port)
+    return Http2Listener(sock, handler, template, pump, idle_timeout, capacity)

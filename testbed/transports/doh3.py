@@ -8,6 +8,7 @@ from testbed.core.dohpath import DEFAULT_PATH, Template
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, quic
+from testbed.transports.capacity import Capacity
 from testbed.transports.http3_server import Http3Connection
 from testbed.transports.http3_session import Http3Session
 from testbed.transports.http_messages import Method, authority, request
@@ -67,6 +68,7 @@ def serve(
     idle_timeout: float = IDLE_TIMEOUT,
     path: str = DEFAULT_PATH,
     tickets: quic.TicketStore | None = None,
+    capacity: Capacity | None = None,
 ) -> QuicListener:
     """Answer on an address and port until closed.
 
@@ -86,4 +88,5 @@ def serve(
         secrets=secrets,
         idle_timeout=idle_timeout,
         tickets=tickets,
+        capacity=capacity,
     )

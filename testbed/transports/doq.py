@@ -5,6 +5,7 @@ from __future__ import annotations
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, quic
+from testbed.transports.capacity import Capacity
 from testbed.transports.doq_server import DoqConnection, TooEarly
 from testbed.transports.doq_session import DoqSession
 from testbed.transports.quic_endpoint import dial
@@ -67,6 +68,7 @@ def serve(
     idle_timeout: float = SERVER_IDLE_TIMEOUT,
     tickets: quic.TicketStore | None = None,
     too_early: TooEarly = "refuse",
+    capacity: Capacity | None = None,
 ) -> QuicListener:
     """Answer on an address and port until closed. Raises OSError when they cannot be had.
 
@@ -84,4 +86,5 @@ def serve(
         secrets=secrets,
         idle_timeout=idle_timeout,
         tickets=tickets,
+        capacity=capacity,
     )

@@ -7,6 +7,7 @@ import asyncio
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, sockets
+from testbed.transports.capacity import Capacity
 from testbed.transports.server import IDLE_TIMEOUT, StreamListener
 from testbed.transports.session import StreamSession
 from testbed.transports.tls import ClientPump, Secrets, ServerPump, Ticket
@@ -52,6 +53,7 @@ def serve(
     secrets: Secrets | None = None,
     idle_timeout: float = IDLE_TIMEOUT,
     tls12: bool = False,
+    capacity: Capacity | None = None,
 ) -> StreamListener:
     """Answer on an address and port until closed. Raises OSError when they cannot be had."""
 
@@ -59,4 +61,4 @@ def serve(
         return ServerPump(credential, alpn=(str(Transport.DOT.alpn),), secrets=secrets, tls12=tls12)
 
     sock = sockets.listening(host, address, port)
-    return StreamListener(sock, Transport.DOT, handler, pump, idle_timeout)
+    return StreamListener(sock, Transport.DOT, handler, pump, idle_timeout, capacity)

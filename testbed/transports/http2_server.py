@@ -19,6 +19,7 @@ from testbed.core.dohpath import Template
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler, http2
 from testbed.transports.acceptor import Acceptor
+from testbed.transports.capacity import Capacity
 from testbed.transports.http_messages import (
     LARGEST,
     Headers,
@@ -66,11 +67,14 @@ class Http2Listener(Http2Service):
         template: Template,
         pump: Callable[[], ServerPump],
         idle_timeout: float,
+        capacity: Capacity | None = None,
     ) -> None:
         super().__init__(handler, template, idle_timeout)
         self.connections = 0
         self._pump = pump
-        self._acceptor = Acceptor(sock, self._welcome)
+        self._acceptor = Acceptor(sock, self._welcome, capacity)
+        if capacity is not None:
+            capacity.count(self.live)
 
     @property
     def open(self) -> int:
@@ -119,6 +123,15 @@ class Http2Connection:
         """Drop it with RST."""
         self._stream.abort()
         self._forget()
+
+    @property
+    def idle_since(self) -> float | None:
+        """When its last query came, or it did itself; None while a query is being answered."""
+        return None if self._later else self._deadline - self._listener.idle_timeout
+
+    def retire(self) -> None:
+        """Close it in good order."""
+        self._close()
 
     # -- what the stream calls -------------------------------------------------------------------------
 

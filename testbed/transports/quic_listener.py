@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from aioquic.quic.connection import NetworkAddress
 from aioquic.quic.events import ConnectionIdIssued, ConnectionIdRetired, HandshakeCompleted, QuicEvent
-from aioquic.quic.packet import encode_quic_version_negotiation
+from aioquic.quic.packet import QuicErrorCode, encode_quic_version_negotiation
 
 from testbed.core.pki import Credential
 from testbed.core.transport import Transport
 from testbed.transports import Handler, Host, quic, sockets
+from testbed.transports.capacity import Capacity
 from testbed.transports.later import Later
 from testbed.transports.quic_endpoint import BATCH, LARGEST, Endpoint, enlarge
 from testbed.transports.tls import Secrets
@@ -38,6 +39,7 @@ class QuicService(ABC):
         secrets: Secrets | None,
         idle_timeout: float,
         tickets: quic.TicketStore | None,
+        capacity: Capacity | None = None,
     ) -> None:
         self.transport = transport
         self.handler = handler
@@ -46,6 +48,9 @@ class QuicService(ABC):
         self.handshakes = 0
         self.messages = 0
         self.live: set[ServerConnection] = set()
+        self._capacity = capacity
+        if capacity is not None:
+            capacity.count(self.live)
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._tickets = quic.TicketStore(self._loop.time) if tickets is None else tickets
@@ -76,6 +81,9 @@ class QuicService(ABC):
                 connection.forget()  # it was not what it looked like
                 continue
             if connection not in self.live:
+                if self._capacity is not None and not self._capacity.admit():
+                    connection.refuse()
+                    continue
                 self.live.add(connection)
                 self.connections += 1
             touched[connection] = None
@@ -134,6 +142,7 @@ class QuicListener(QuicService):
         secrets: Secrets | None,
         idle_timeout: float,
         tickets: quic.TicketStore | None,
+        capacity: Capacity | None = None,
     ) -> None:
         super().__init__(
             transport,
@@ -144,6 +153,7 @@ class QuicListener(QuicService):
             secrets=secrets,
             idle_timeout=idle_timeout,
             tickets=tickets,
+            capacity=capacity,
         )
         self._sock = sockets.bound(host, socket.SOCK_DGRAM, (address, port))
         enlarge(self._sock)
@@ -248,6 +258,21 @@ class ServerConnection(ABC):
     def abort(self) -> None:
         """End it with an error."""
         self.endpoint.close(self.unspecified_error)
+        self.forget()
+
+    def refuse(self) -> None:
+        """Let the client know that the server does not want it (RFC 9000 section 5.2.2)."""
+        self.endpoint.close(QuicErrorCode.CONNECTION_REFUSED, application=False)
+        self.forget()
+
+    @property
+    def idle_since(self) -> float | None:
+        """When its last query came, or it did itself; None while a query is being answered."""
+        return None if self.later else self._deadline - self.listener.idle_timeout
+
+    def retire(self) -> None:
+        """Close it in good order."""
+        self.endpoint.close(self.no_error)
         self.forget()
 
     def route(self, connection_id: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from testbed.core.transport import Transport, TransportError
 from testbed.transports import Handler
 from testbed.transports.acceptor import Acceptor
+from testbed.transports.capacity import Capacity
 from testbed.transports.clear import Pump
 from testbed.transports.framing import Framer, frame
 from testbed.transports.later import Later
@@ -34,6 +35,7 @@ class StreamListener:
         handler: Handler,
         pump: Callable[[], Pump],
         idle_timeout: float = IDLE_TIMEOUT,
+        capacity: Capacity | None = None,
     ) -> None:
         self.transport = transport
         self.handler = handler
@@ -43,7 +45,9 @@ class StreamListener:
         self.messages = 0
         self.live: set[_Connection] = set()
         self._pump = pump
-        self._acceptor = Acceptor(sock, self._welcome)
+        self._acceptor = Acceptor(sock, self._welcome, capacity)
+        if capacity is not None:
+            capacity.count(self.live)
 
     @property
     def open(self) -> int:
@@ -80,6 +84,15 @@ class _Connection:
         """Drop it with RST."""
         self._stream.abort()
         self._forget()
+
+    @property
+    def idle_since(self) -> float | None:
+        """When its last query came, or it did itself; None while a query is being answered."""
+        return None if self._later else self._deadline - self._listener.idle_timeout
+
+    def retire(self) -> None:
+        """Close it in good order."""
+        self._close()
 
     # -- what the stream calls -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from testbed.core.transport import Transport
 from testbed.transports import Address, Handler, Host, sockets
+from testbed.transports.capacity import Capacity
 from testbed.transports.clear import ClearPump
 from testbed.transports.server import IDLE_TIMEOUT, StreamListener
 from testbed.transports.session import StreamSession
@@ -16,8 +17,14 @@ async def connect(host: Host, local_address: str, remote: Address, *, timeout: f
 
 
 def serve(
-    host: Host, address: str, port: int, handler: Handler, *, idle_timeout: float = IDLE_TIMEOUT
+    host: Host,
+    address: str,
+    port: int,
+    handler: Handler,
+    *,
+    idle_timeout: float = IDLE_TIMEOUT,
+    capacity: Capacity | None = None,
 ) -> StreamListener:
     """Answer on an address and port until closed. Raises OSError when they cannot be had."""
     sock = sockets.listening(host, address, port)
-    return StreamListener(sock, Transport.TCP, handler, ClearPump, idle_timeout)
+    return StreamListener(sock, Transport.TCP, handler, ClearPump, idle_timeout, capacity)

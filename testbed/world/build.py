@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import dns.edns
@@ -16,18 +16,34 @@ from testbed.attack.api import CertificateKind
 from testbed.core import message, pki
 from testbed.core.authoritative import Authoritative, ResponseExtension, Statement
 from testbed.core.dohpath import DEFAULT_PATH
+from testbed.core.notation import Record
 from testbed.core.resolver.state import RootServer
 from testbed.core.signer import ds_for
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
-from testbed.scenario.world import Fragments
+from testbed.scenario.world import Connections, Fragments
 from testbed.scenario.world import World as Described
 from testbed.topology import EVIL, MIRROR, TARGET, Server, Topology
 from testbed.world import credentials
 from testbed.world.draft import Draft, draft
 from testbed.world.epoch import LASTING_LIFE, SIGNATURE_LIFE
 from testbed.world.publication import Past, publish
-from testbed.world.zones import TTL, name_servers
+from testbed.world.zones import TTL, name_servers, revise
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What operators have changed since the world began.
+
+    In each of the ``rounds``, records took the place of others of the same name and type. All zones were
+    signed anew in the last one, ``age`` seconds after the beginning.
+    """
+
+    rounds: tuple[tuple[Record, ...], ...] = ()
+    age: int = 0
+
+
+UNCHANGED = Revision()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +55,8 @@ class World:
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
     as they once were. ``paths`` say where the server of a role has DoH, ``latency`` how many seconds it takes
-    to answer, ``fragments`` how it cuts its responses over UDP.
+    to answer, ``fragments`` how it cuts its responses over UDP, ``connections`` how many it keeps;
+    those of the roles ``tls12`` have DoT over TLS 1.2, too. ``revision`` is what has changed since.
     """
 
     topology: Topology
@@ -55,8 +72,20 @@ class World:
     paths: Mapping[str, str] = field(default_factory=dict)
     latency: Mapping[str, float] = field(default_factory=dict)
     fragments: Mapping[str, Fragments] = field(default_factory=dict)
+    connections: Mapping[str, Connections] = field(default_factory=dict)
+    tls12: frozenset[str] = frozenset()
+    revision: Revision = UNCHANGED
+    _remake: Callable[[Revision], World] | None = None
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
+
+    def changed(self, records: Iterable[Record], age: int) -> World:
+        """The same world once operators have put records into the place of those of the same name and type.
+
+        All zones are signed anew, ``age`` seconds after the world began. Certificates stay as they are.
+        """
+        assert self._remake is not None
+        return self._remake(Revision((*self.revision.rounds, tuple(records)), age))
 
     def authoritative(self, role: str, further: tuple[Zone, ...] = ()) -> Authoritative:
         """The server logic of a role, with the zones that it serves and, for an attacker, further ones.
@@ -102,21 +131,28 @@ class World:
         return credentials.forged(self.authority, kind, victim, own, genuine)
 
 
-_BUILT: OrderedDict[tuple[str, str, int, bool], World] = OrderedDict()
+_BUILT: OrderedDict[tuple[str, str, int, bool, str], World] = OrderedDict()
 _REMEMBERED_WORLDS = 64
 _REMEMBERED_ZONES = 25_000
 
 
-def build(topology: Topology, described: Described, seed: int = 0, *, lasting: bool = False) -> World:
+def build(
+    topology: Topology,
+    described: Described,
+    seed: int = 0,
+    *,
+    lasting: bool = False,
+    revision: Revision = UNCHANGED,
+) -> World:
     """The world that a scenario describes. Worlds are remembered: building one again costs nothing.
 
     In a ``lasting`` world signatures and certificates are valid for years, for programs that go by this
     machine's clock. Of worlds with thousands of zones only the last few are, for the sake of memory.
     """
-    key = (topology.name, repr(described), seed, lasting)
+    key = (topology.name, repr(described), seed, lasting, repr(revision))
     world = _BUILT.get(key)
     if world is None:
-        world = _BUILT[key] = _build(topology, described, seed, lasting)
+        world = _BUILT[key] = _build(topology, described, seed, lasting, revision)
         while len(_BUILT) > _REMEMBERED_WORLDS or _zones_remembered() > _REMEMBERED_ZONES:
             _BUILT.popitem(last=False)
     return world
@@ -126,9 +162,12 @@ def _zones_remembered() -> int:
     return sum(len(world.zones) for world in _BUILT.values())
 
 
-def _build(topology: Topology, described: Described, seed: int, lasting: bool) -> World:
+def _build(topology: Topology, described: Described, seed: int, lasting: bool, revision: Revision) -> World:
     plan = draft(topology, described, seed, lasting)
-    life = LASTING_LIFE if lasting else SIGNATURE_LIFE
+    for records in revision.rounds:
+        revise(plan.files, records)
+    first = LASTING_LIFE if lasting else SIGNATURE_LIFE
+    life = (first[0] + revision.age, first[1] + revision.age)
     written, topology, hosted = topology, plan.topology, plan.hosted
     zones = {
         origin: publish(Zone(origin, file.rrsets()), plan.signing.get(origin), plan.keys.get(origin), life)
@@ -156,7 +195,11 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool) -
             server.role: _statements(server, plan, zones, described.report_channel.get(server.role))
             for server in topology.servers
         },
-        past=Past(written, described, seed, life),
+        past=Past(written, described, seed, first),
+        connections=described.connections,
+        tls12=frozenset(role for role, service in plan.secure.items() if service.tls12),
+        revision=revision,
+        _remake=lambda fresh: build(written, described, seed, lasting=lasting, revision=fresh),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dns.name
 import dns.rdata
@@ -63,6 +63,16 @@ class ZoneFile:
         copy.name = name
         self._rrsets[name, rrset.rdtype] = copy
 
+    def replace(self, rrset: dns.rrset.RRset) -> None:
+        """Put an RRset into the place of the one of the same name and type, if there is one."""
+        self._rrsets[rrset.name, rrset.rdtype] = rrset
+
+    def raise_serial(self) -> None:
+        """Give the SOA record the next serial, as whoever changes a zone does (RFC 1912 section 2.2)."""
+        soa = self._rrsets[self.origin, dns.rdatatype.SOA]
+        raised = soa[0].replace(serial=soa[0].serial + 1)
+        self.replace(dns.rrset.from_rdata(self.origin, soa.ttl, raised))
+
     def remove(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
         """Take out an RRset. Raises KeyError when it is not there."""
         del self._rrsets[name, rdtype]
@@ -100,9 +110,24 @@ def lay_out(
         files[target.zone].add(name, dns.rdatatype.from_text(rdtype), text)
     for record in records:
         rrset = dns.rrset.from_rdata(record.name, record.ttl, record.rdata)
-        above = rrset.rdtype == dns.rdatatype.DS and record.name != dns.name.root  # RFC 4035 section 2.4
-        files[_holder(files, record.name.parent() if above else record.name)].merge(rrset)
+        _keeper(files, rrset.name, rrset.rdtype).merge(rrset)
     return files
+
+
+def revise(files: Mapping[dns.name.Name, ZoneFile], records: Iterable[Record]) -> None:
+    """Put the RRsets that records make up into the place of those of the same name and type.
+
+    All zones get the next serial, since all are signed anew.
+    """
+    changed: dict[tuple[dns.name.Name, dns.rdatatype.RdataType], dns.rrset.RRset] = {}
+    for record in records:
+        rrset = dns.rrset.from_rdata(record.name, record.ttl, record.rdata)
+        present = changed.setdefault((rrset.name, rrset.rdtype), rrset)
+        present.add(record.rdata, min(present.ttl, record.ttl))
+    for rrset in changed.values():
+        _keeper(files, rrset.name, rrset.rdtype).replace(rrset)
+    for file in files.values():
+        file.raise_serial()
 
 
 def name_servers(topology: Topology, zone: dns.name.Name) -> list[Server]:
@@ -158,7 +183,15 @@ def _soa(first: Server) -> str:
     return f"{first.name} hostmaster.{first.name} {SERIAL} 1800 900 604800 900"
 
 
-def _holder(files: dict[dns.name.Name, ZoneFile], name: dns.name.Name) -> dns.name.Name:
+def _keeper(
+    files: Mapping[dns.name.Name, ZoneFile], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+) -> ZoneFile:
+    """The zone that records of a name and type lie in; DS lies above the zone cut (RFC 4035 section 2.4)."""
+    above = rdtype == dns.rdatatype.DS and name != dns.name.root
+    return files[_holder(files, name.parent() if above else name)]
+
+
+def _holder(files: Mapping[dns.name.Name, ZoneFile], name: dns.name.Name) -> dns.name.Name:
     """The zone that holds a name: the deepest one at or above it."""
     while name not in files:
         name = name.parent()

@@ -35,11 +35,18 @@ class Resolver:
 
     The driver hands in client queries with ``ask``, takes requests and answers from ``requests`` and
     ``answers``, carries the requests out, and reports with ``succeed``, ``fail`` and ``session_closed``.
-    ``clock`` gives the time in seconds since the Unix epoch; ``rng`` makes IDs, source ports and choices.
+    ``clock`` gives the time in seconds since the Unix epoch, and passes evenly; ``rng`` makes IDs, source
+    ports and choices. ``time_of_day`` is what the machine takes for the time, if that is another one.
     """
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], float], rng: random.Random) -> None:
-        self._memory = Memory(configuration, clock, rng)
+    def __init__(
+        self,
+        configuration: Configuration,
+        clock: Callable[[], float],
+        rng: random.Random,
+        time_of_day: Callable[[], float] | None = None,
+    ) -> None:
+        self._memory = Memory(configuration, clock, rng, time_of_day or clock)
         self.requests: deque[tuple[int, Any]] = deque()
         self.withdrawn: deque[int] = deque()
         self.answers: deque[Answer] = deque()
@@ -68,8 +75,13 @@ class Resolver:
 
     @property
     def alarm(self) -> float | None:
-        """When ``wake`` wants to be called, in the time of ``clock``; None for not at all, as it is now."""
+        """When ``wake`` wants to be called, in the time of ``now``; None for not at all, as it is now."""
         return self._mirror.due
+
+    @property
+    def now(self) -> float:
+        """The time by which what it remembers ages, in seconds."""
+        return self._memory.clock()
 
     def flush(self) -> None:
         """Empty the caches; sessions, probing state and the copy of the root zone stay."""

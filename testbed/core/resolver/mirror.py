@@ -235,7 +235,7 @@ class Mirror:
         assert keys is not None
         signatures = find_signatures(response.answer, _ROOT, dns.rdatatype.SOA)
         try:
-            validation.verify(soa, signatures, keys, _ROOT, self._memory.clock())
+            validation.verify(soa, signatures, keys, _ROOT, self._memory.time_of_day())
         except validation.Bogus:
             return False
         return True
@@ -251,7 +251,7 @@ class Mirror:
         standing = Standing.PATH if session.authenticated else Standing.NONE
         verified = "its digest is not looked at"
         if memory.policy.mirror != "ignore":
-            result = zonemd.verify(zone, memory.configuration.trust_anchor, memory.clock())
+            result = zonemd.verify(zone, memory.configuration.trust_anchor, memory.time_of_day())
             complete = result.status is zonemd.Status.VERIFIED and result.signed
             refused = result.status is zonemd.Status.FAILED
             if refused or (memory.policy.mirror == "require" and not complete):

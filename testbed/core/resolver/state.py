@@ -125,11 +125,15 @@ class Promise:
 
 @dataclass
 class Memory:
-    """Everything that a resolver remembers between queries."""
+    """Everything that a resolver remembers between queries.
+
+    What is remembered ages by ``clock``. Signatures and certificates are looked at by ``time_of_day``.
+    """
 
     configuration: Configuration
-    clock: Callable[[], float]
+    steady_clock: Callable[[], float]
     rng: random.Random
+    time_of_day: Callable[[], float]
     cache: Cache = field(default_factory=Cache)
     offers: Offers = field(default_factory=Offers)
     delegations: dict[dns.name.Name, Delegation] = field(default_factory=dict)
@@ -144,10 +148,13 @@ class Memory:
     agents: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
     """By zone, whom its servers want failures to be reported to (RFC 9567)."""
     prober: Prober = field(init=False)
+    clock: Callable[[], float] = field(init=False)
     _last_id: int | None = None
     _port: int | None = None
 
     def __post_init__(self) -> None:
+        by_wall_clock = self.policy.timers == "wall-clock"
+        self.clock = self.time_of_day if by_wall_clock else self.steady_clock
         self.prober = Prober(self.probed)
         self._prime()
 
@@ -301,7 +308,7 @@ class Memory:
     ) -> None:
         """Add a decision to the trace."""
         where = transport.value if transport is not None else None
-        self.trace.append(TraceEvent(self.clock(), kind, text, server, where, authenticated))
+        self.trace.append(TraceEvent(self.steady_clock(), kind, text, server, where, authenticated))
 
     def flush(self) -> None:
         """Forget data, delegations, keys and failures; sessions and probing state stay."""

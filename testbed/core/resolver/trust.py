@@ -70,7 +70,7 @@ class Trust:
         signatures = find_signatures(received.message.answer, zone, dns.rdatatype.DNSKEY)
         now = memory.clock()
         try:
-            usable = validation.verify_dnskeys(dnskeys, signatures, delegation.ds, now)
+            usable = validation.verify_dnskeys(dnskeys, signatures, delegation.ds, memory.time_of_day())
         except validation.Bogus as bogus:
             memory.note("validation", f"keys of {zone} are bogus: {bogus.text}")
             raise ResolutionError(bogus.code, f"keys of {zone}: {bogus.text}") from bogus
@@ -89,7 +89,7 @@ class Trust:
         assert keys.keys is not None
         signatures = find_signatures(section, rrset.name, rrset.rdtype)
         try:
-            return validation.verify(rrset, signatures, keys.keys, zone, self._memory.clock())
+            return validation.verify(rrset, signatures, keys.keys, zone, self._memory.time_of_day())
         except validation.Bogus as bogus:
             raise ResolutionError(bogus.code, bogus.text) from bogus
 

@@ -183,7 +183,7 @@ class Wire:
     def _prove(self, session: Session, peer: Peer, expected: Identity) -> identity.Proof:
         proof = session.proofs.get(expected)
         if proof is None:
-            proof = session.proofs[expected] = expected.check(session.chain, self._memory.clock())
+            proof = session.proofs[expected] = expected.check(session.chain, self._memory.time_of_day())
             self.note_handshake(session, peer, proof)
         return proof
 
