@@ -134,7 +134,7 @@ def test_a_ca_reaches_all_servers_over_a_link_of_its_own():
     assert set(end.reached) == addresses
     hop = plans["hop-ca"]
     assert [one.to for one in hop.ends] == ["ca", *place.roles]
-    for role in place.roles:
+    for role in set(place.roles) - {"evil"}:
         assert [one.reached for one in plans[role].ends][:2] == [place.resolver_addresses, place.ca_addresses]
 
 
