@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import dns.flags
 import dns.message
 import dns.name
 import dns.rdatatype
+import dns.rrset
 from deeds import (
     CLEAR,
     EVERYWHERE,
@@ -28,7 +30,7 @@ from deeds import (
     Terminates,
 )
 
-from testbed.attack.api import Attacker
+from testbed.attack.api import Attacker, Query, Response
 from testbed.core import message
 from testbed.core.acme import Challenge
 from testbed.core.deleg import DE_FLAG
@@ -129,6 +131,19 @@ SIGNED_DS = "example.org. 3600 IN RRSIG DS 13 *"
 def made_up_soa(zone: str, ttl: int = 3600) -> str:
     """The line of a SOA record that an attacker made up."""
     return f"authority {zone} {ttl} IN SOA {zone} hostmaster.{zone} 1 1800 900 604800 {ttl}"
+
+
+def _record(attacker: Attacker) -> None:
+    """Show it a response in an earlier step."""
+    asked = query(DS, 1)
+    response = dns.message.make_response(asked)
+    response.flags |= dns.flags.AA
+    response.use_edns(0, asked.ednsflags, message.PAYLOAD)
+    rrset = dns.rrset.from_text("example.org.", 60, "IN", "DS", "7 13 2 " + "ab" * 32)
+    response.answer.append(rrset)
+    attacker.step = -1
+    seen = Query(message.encode(asked), Transport.UDP, "target-parent")
+    attacker.response(Response(message.encode(response), seen))
 
 
 ENTRIES = (
@@ -263,6 +278,11 @@ ENTRIES = (
         (Act(DS, Swallows(), CLEAR),),
         parameters={"types": ["DS"]},
     ),
+    Entry(
+        "downgrade-tls",
+        (Act(REFERRAL, Refuses("alert"), TLS),),
+        parameters={"how": "old-server"},
+    ),
     Entry("impersonate", (Act(REFERRAL, Terminates(), SEALED),)),
     Entry(
         "inject-commitment",
@@ -340,6 +360,12 @@ ENTRIES = (
                 ),
             ),
         ),
+    ),
+    Entry(
+        "replay-recorded",
+        (Act(DS, Answers(("header NOERROR QR AA", "answer example.org. 60 IN DS 7 13 2 *")), CLEAR),),
+        parameters={"types": ["DS"]},
+        prepare=_record,
     ),
     Entry("reset-established", (Act(REFERRAL, Cuts(), TLS),)),
     Entry(

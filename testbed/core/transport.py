@@ -79,3 +79,8 @@ class TransportError(Exception):
         super().__init__(f"{failure}: {detail}" if detail else str(failure))
         self.failure = failure
         self.detail = detail
+
+
+Full = Literal["refuse", "close-idle"]
+"""What a server does with a new connection when it has as many as it keeps: reset it, or close the one that
+has been idle for longest, if any is."""

@@ -21,12 +21,11 @@ from pydantic import (
 from testbed import signals
 from testbed.core.dohpath import DEFAULT_PATH, usable
 from testbed.core.notation import NameText, RecordText
-from testbed.core.transport import Transport
+from testbed.core.transport import Full, Transport
 from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
-from testbed.transports.capacity import Full
 
 SERVED = tuple(transport for transport in Transport if transport.encrypted)
 """The encrypted transports that the testbed's servers can offer."""

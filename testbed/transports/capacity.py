@@ -6,11 +6,9 @@ RFC 7766 section 6.2.2 has servers limit connections, RFC 9103 and RFC 9250 (sec
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal, Protocol
+from typing import Protocol
 
-Full = Literal["refuse", "close-idle"]
-"""What a server does with a new connection when it has as many as it keeps: reset it, or close the one that
-has been idle for longest, if any is."""
+from testbed.core.transport import Full
 
 
 class Kept(Protocol):
