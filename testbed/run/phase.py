@@ -17,7 +17,7 @@ from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
 from testbed.core.transport import TransportError
-from testbed.engines import catalogue
+from testbed.engines import catalogue, serving
 from testbed.engines.applicable import effective, signals_that_matter
 from testbed.evidence import (
     AttackerReport,
@@ -49,7 +49,7 @@ from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 CLIENT_TIMEOUT = 60.0
-"""Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
+"""Seconds that the client waits for the reference resolver; longer than that takes to give up."""
 
 CLIENT_PATIENCE = 10.0
 """Seconds of real time that it waits for a program: two attempts of a stub resolver (resolv.conf(5))."""
@@ -75,21 +75,25 @@ class Phase:
     async def play(self) -> PhaseEvidence:
         """Play it, and return the evidence. Whatever happens, nothing is left running."""
         stage, world = self._stage, self._world
-        engine = self._cell.scenario.resolver.engine
-        stage.loop.realtime = engine != REFERENCE
+        engines = {part.role: part.engine for part in serving.parts(self._cell)}
+        stage.loop.realtime = bool(engines) or self._cell.scenario.resolver.engine != REFERENCE
         stage.begin()
         serves = [zone for one in self._placed for zone in one.attacker.serves()]
-        services = stage.servers(world, serves, self._secrets)
+        services = stage.servers(world, serves, self._secrets, engines)
+        programs = stage.programs(world, engines, self._secrets)
+        stage.loop.others_busy = lambda: programs.busy
         resolver = self._resolver()
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
         try:
+            await programs.start()
             self._switch(attacked, links, 0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
                 if number:
                     self._switch(attacked, links, number)
                 await self._step(resolver, services, number)
+                programs.set_clock()
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
@@ -102,6 +106,8 @@ class Phase:
             if self._ca is not None:
                 self._ca.close()
             services.close()
+            programs.close()
+            stage.loop.others_busy = None
             await stage.loop.quiesce()
             stage.loop.realtime = False
         return PhaseEvidence(
@@ -164,7 +170,8 @@ class Phase:
         client, resolver = topology.client_addresses[0], topology.resolver_addresses[0]
         wire = query.to_wire()
         host = self._stage.network.client
-        timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
+        program = self._cell.scenario.resolver.engine != REFERENCE
+        timeout = CLIENT_PATIENCE if program else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
         try:
             request = Datagram(resolver, 53, 0, wire, timeout)

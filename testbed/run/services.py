@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from testbed import transports
 from testbed.core.authoritative import Authoritative
@@ -16,14 +16,19 @@ from testbed.world.build import World
 
 
 class Services:
-    """All servers, from when this is made until ``close``.
+    """All servers but those of ``programs``, from when this is made until ``close``.
 
     ``evil_zones`` are further zones that the attacker's own server serves; ``secrets`` takes the secrets of
     all TLS sessions, as the servers have them.
     """
 
     def __init__(
-        self, network: Network, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]
+        self,
+        network: Network,
+        world: World,
+        evil_zones: Iterable[Zone],
+        secrets: list[TlsSecret],
+        programs: Collection[str] = (),
     ) -> None:
         self._network = network
         self._world = world
@@ -32,6 +37,7 @@ class Services:
         self._handlers = {
             server.role: _handler(world.authoritative(server.role, extra if server.role == EVIL else ()))
             for server in world.topology.servers
+            if server.role not in programs
         }
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
         self._encrypted = {role: list(self._serve_encrypted(role)) for role in self._handlers}
