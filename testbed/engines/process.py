@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -136,10 +137,12 @@ class Program:
         }
 
     def last_words(self) -> str:
-        """The end of what the program wrote, for an error."""
+        """What the program wrote of errors, or else the end of what it wrote."""
         with contextlib.suppress(OSError):
             lines = (self.folder / LOG).read_text(errors="replace").split("\n")
-            said = [line.strip() for line in lines if line.strip()][-LOG_TAIL:]
+            written = [line.strip() for line in lines if line.strip()]
+            errors = [line for line in written if re.search("error|fail|cannot", line, re.IGNORECASE)]
+            said = (errors or written)[-LOG_TAIL:]
             return f": {' | '.join(said)}" if said else ""
         return ""
 

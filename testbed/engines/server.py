@@ -93,21 +93,23 @@ class ProgramServer:
     async def _ready(self) -> None:
         """Ask for each zone's SOA, and look at the certificate that each encrypted transport shows."""
         deadline = time.monotonic() + READY_S
-        for check in [*self._zones(), *self._sessions()]:
+        for what, check in [*self._zones(), *self._sessions()]:
             while not await check():
                 self._program.check()
                 if time.monotonic() > deadline:
-                    raise EngineError(f"it did not serve within {READY_S:.0f} s{self._program.last_words()}")
+                    late = f"it did not serve {what} within {READY_S:.0f} s"
+                    raise EngineError(f"{late}{self._program.last_words()}")
                 await asyncio.sleep(PAUSE_S)
 
-    def _zones(self) -> Iterator[Check]:
+    def _zones(self) -> Iterator[tuple[str, Check]]:
         for zone in self._world.hosting[self._role]:
-            yield functools.partial(self._serves, zone.origin)
+            yield f"the zone {zone.origin}", functools.partial(self._serves, zone.origin)
 
-    def _sessions(self) -> Iterator[Check]:
+    def _sessions(self) -> Iterator[tuple[str, Check]]:
         for address in self._addresses:
             for transport, port in self._offers:
-                yield functools.partial(self._proves, transport, (address, port))
+                proves = functools.partial(self._proves, transport, (address, port))
+                yield f"over {transport} at {address}", proves
 
     async def _serves(self, origin: dns.name.Name) -> bool:
         query = dns.message.make_query(origin, dns.rdatatype.SOA, flags=0, id=1)
