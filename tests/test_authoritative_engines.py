@@ -219,6 +219,11 @@ def test_one_that_is_not_there_is_skipped_and_the_way_to_get_it_is_said(
             "Knot DNS at evil does not get the zones that an attacker makes up",
         ),
         (
+            "world: {secure: [target], servers: {target: nsd}}\nresolver: {policy: {resumption: tickets}}\n"
+            "steps: [query: www.example.org A, advance: 10m, query: secret.example.org A]",
+            "NSD at target forgets the keys of its tickets when time is made to pass",
+        ),
+        (
             "world: {servers: {evil: nsd}}",
             "NSD at evil does not tell the secrets of its sessions, which the attacker would have",
         ),

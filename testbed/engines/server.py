@@ -71,6 +71,11 @@ class ProgramServer:
         return [line for line in lines if line and not line.startswith("#")]
 
     @property
+    def encrypts(self) -> bool:
+        """Whether it offers any encrypted transport."""
+        return bool(self._offers)
+
+    @property
     def busy(self) -> bool:
         """Whether it does something, or would if it were its turn."""
         return self._program.busy

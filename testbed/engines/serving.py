@@ -88,15 +88,7 @@ def _obstacles(cell: Cell, part: Part, world: World) -> Iterator[str]:
     yield from _additions(cell, world, world.topology.by_role[role])
     if any(rrset.rdtype in DELEGATION_TYPES for zone in world.hosting[role] for rrset in zone):
         yield "does not delegate by DELEG"
-    for step in cell.scenario.steps:
-        if isinstance(step, AdvanceStep):
-            if described.time_travel == "none":
-                yield "cannot be told that time has passed"
-        elif isinstance(step, BreakStep | MendStep):
-            if step.role == role:
-                yield "cannot be told to interrupt its encrypted service"
-        elif not isinstance(step, ELSEWHERE):
-            yield f"cannot take part where {step}"
+    yield from _steps(cell, part, bool(wanted))
     if role == EVIL and any(
         attack.attacker_type.serves is not Attacker.serves for attack in cell.scenario.attack
     ):
@@ -107,6 +99,21 @@ def _obstacles(cell: Cell, part: Part, world: World) -> Iterator[str]:
             yield "does not tell the secrets of its sessions, which the attacker would have"
         if cell.scenario.resolver.engine != REFERENCE:
             yield f"does not tell the secrets of its sessions, nor does {cell.scenario.resolver.engine}"
+
+
+def _steps(cell: Cell, part: Part, encrypts: bool) -> Iterator[str]:
+    """What steps ask of a server that it cannot do."""
+    for step in cell.scenario.steps:
+        if isinstance(step, AdvanceStep):
+            if part.engine.description.time_travel == "none":
+                yield "cannot be told that time has passed"
+            if encrypts and cell.scenario.resolver.policy.resumption != "off":
+                yield "forgets the keys of its tickets when time is made to pass"
+        elif isinstance(step, BreakStep | MendStep):
+            if step.role == part.role:
+                yield "cannot be told to interrupt its encrypted service"
+        elif not isinstance(step, ELSEWHERE):
+            yield f"cannot take part where {step}"
 
 
 def _additions(cell: Cell, world: World, server: Server) -> Iterator[str]:

@@ -30,6 +30,7 @@ from testbed.evidence import (
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
+from testbed.run.programs import Programs
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
@@ -92,8 +93,7 @@ class Phase:
             for number in range(len(self._cell.scenario.steps)):
                 if number:
                     self._switch(attacked, links, number)
-                await self._step(resolver, services, number)
-                programs.set_clock()
+                await self._step(resolver, services, programs, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
@@ -134,12 +134,12 @@ class Phase:
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
 
-    async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
+    async def _step(self, resolver: UnderTest, services: Services, programs: Programs, number: int) -> None:
         match self._cell.scenario.steps[number]:
             case QueryStep() as step:
                 await self._query(step.question, number)
             case AdvanceStep() as step:
-                await self._advance(resolver, step.seconds)
+                await self._advance(resolver, programs, step.seconds)
             case RestartStep():
                 await resolver.restart()
             case FlushStep():
@@ -153,7 +153,7 @@ class Phase:
             case OrderStep() as step:
                 await self._order(step.role, number)
 
-    async def _advance(self, resolver: UnderTest, seconds: float) -> None:
+    async def _advance(self, resolver: UnderTest, programs: Programs, seconds: float) -> None:
         """Let time pass; programs are told that it has."""
         loop = self._stage.loop
         if not loop.realtime:
@@ -161,6 +161,7 @@ class Phase:
             return
         loop.skip(seconds)
         resolver.set_clock()
+        await programs.advance(seconds)
 
     async def _query(self, question: Question, step: int) -> None:
         """Ask the resolver as a stub does: over UDP, and over TCP when that was truncated."""
