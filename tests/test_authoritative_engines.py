@@ -128,7 +128,16 @@ def test_types_that_a_server_may_not_know_are_written_as_unknown_ones() -> None:
     (svcb,) = (line for line in lines if line.startswith("_dns.ns1."))
     assert svcb.split()[3:5] == ["TYPE64", r"\#"]
     kinds = {line.split()[3] for line in lines}
-    assert all(kind.startswith("TYPE") or kind in {rdtype.name for rdtype in KNOWN_TO_ALL} for kind in kinds)
+    known = {rdtype.name for rdtype in KNOWN_TO_ALL}
+    assert all(kind.startswith("TYPE") or kind in known for kind in kinds)
+
+
+def test_types_are_listed_by_names_that_all_servers_know() -> None:
+    of = cell("world: {signal: [root-mirror], signed: [root]}")
+    zones = build(of.topology, of.scenario.world).zones
+    lines = master_file(zones[dns.name.root]).splitlines()
+    (apex,) = (line for line in lines if line.startswith(". ") and " NSEC " in line)
+    assert apex.endswith("NS SOA RRSIG NSEC DNSKEY TYPE63")
 
 
 # -- versions ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dns.rdata
+import dns.rdatatype
 from dns.rdatatype import RdataType
 
 from testbed.core.zone import Zone
@@ -24,7 +25,13 @@ KNOWN_TO_ALL = frozenset(
         RdataType.TXT,
     }
 )
-"""Types whose presentation format every server reads. NSEC and NSEC3 are not among them: they list types."""
+"""Types whose presentation format every server reads."""
+
+TYPES_FROM = {RdataType.NSEC: 1, RdataType.NSEC3: 5}
+"""Types that end in a list of types, and where in their presentation format that begins."""
+
+NAMED = KNOWN_TO_ALL | TYPES_FROM.keys() | {RdataType.RRSIG}
+"""Types that go by their names in such lists."""
 
 
 def master_file(zone: Zone) -> str:
@@ -41,9 +48,17 @@ def master_file(zone: Zone) -> str:
 
 
 def _type(rdtype: RdataType) -> str:
-    return rdtype.name if rdtype in KNOWN_TO_ALL else f"TYPE{int(rdtype)}"
+    return rdtype.name if rdtype in KNOWN_TO_ALL or rdtype in TYPES_FROM else f"TYPE{int(rdtype)}"
 
 
 def _rdata(rdata: dns.rdata.Rdata) -> str:
-    shown = rdata if rdata.rdtype in KNOWN_TO_ALL else rdata.to_generic()
-    return shown.to_text()
+    if rdata.rdtype in TYPES_FROM:
+        words, first = rdata.to_text().split(), TYPES_FROM[rdata.rdtype]
+        return " ".join([*words[:first], *map(_listed, words[first:])])
+    return (rdata if rdata.rdtype in KNOWN_TO_ALL else rdata.to_generic()).to_text()
+
+
+def _listed(name: str) -> str:
+    """A type in a list of types, by its number where a server may not know its name."""
+    rdtype = dns.rdatatype.from_text(name)
+    return name if rdtype in NAMED else f"TYPE{int(rdtype)}"
