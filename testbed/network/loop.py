@@ -165,6 +165,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._allowed: set[int] = set()
         self.jumps = 0
         self.others_busy: Callable[[], bool] | None = None
+        self._were_busy = False
         self._queues = KernelQueues()
         self._virtual_selector = _Selector(self._idle)
         self.restart_display()
@@ -276,8 +277,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return select(timeout)
         batches, since = self._quiet_since
         now = time.monotonic()
-        others = self.others_busy is not None and self.others_busy()
-        if batches != self._virtual_selector.batches or self._executing or self._queues.backlog() or others:
+        were_busy, self._were_busy = self._were_busy, self.others_busy is not None and self.others_busy()
+        under_way = self._executing or self._queues.backlog() or self._were_busy or were_busy
+        if batches != self._virtual_selector.batches or under_way:
             since = now
             self._quiet_since = (self._virtual_selector.batches, since)
         remaining = since + self._settle - now
