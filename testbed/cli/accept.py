@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from testbed import claims, costs, matrix, reference, results
+from testbed import claims, costs, engine_results, matrix, probing_table, reference, results
 from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
+from testbed.engines import catalogue
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
+from testbed.reference import Entry
 from testbed.reports import attackers as attackers_report
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
+from testbed.reports import engines as engines_report
 from testbed.reports import fields
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
@@ -29,7 +32,9 @@ DOCS = reference.FOLDER.parents[1] / "docs"
 def command(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PART]...", help="scenarios, costs, matrix, docs; default: all of them."),
+        typer.Argument(
+            metavar="[PART]...", help="scenarios, costs, matrix, engines, docs; default: all of them."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
@@ -72,6 +77,19 @@ def _matrix(jobs: int | None) -> None:
     _write(reference.FOLDER / reference.MATRIX_FILE, matrix.table(rows))
 
 
+def _engines(jobs: int | None) -> None:
+    found = collect([SCENARIOS])
+    for name in catalogue.names():
+        known = engine_results.explanations(name)
+        kept = engine_results.entries(run_all(engine_results.cells(name, found), jobs, None), known)
+        _refuse(list(engine_results.unexplained(kept, known)), f"({name})")
+        text = reference.write(kept, f"Accepted results of scenarios with {name}")
+        _write(engine_results.path_of(name), text)
+    cells = probing_table.cells(found, probing_table.resolvers())
+    runs = [run for _ in range(probing_table.REPEATS) for run in run_all(cells, jobs, None)]
+    _write(engine_results.FOLDER / probing_table.FILE, probing_table.table(probing_table.rows(runs)))
+
+
 def _docs(_jobs: int | None) -> None:
     for name, text in documents().items():
         _write(DOCS / name, text)
@@ -87,9 +105,21 @@ def documents() -> dict[str, str]:
         "attackers.md": attackers_report.page(attackers, descriptions()),
         "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
+        "engine-differences.md": engines_report.page(_of_engines()),
         "fields.md": fields.fields_page(scheme),
         "signals.md": fields.signals_page(scheme),
         "topologies.md": fields.topologies_page(),
+    }
+
+
+def _of_engines() -> dict[str, tuple[str, Mapping[str, Entry], Sequence[engine_results.Explanation]]]:
+    return {
+        name: (
+            catalogue.load(name).description.title,
+            engine_results.load(name),
+            engine_results.explanations(name),
+        )
+        for name in catalogue.names()
     }
 
 
@@ -97,6 +127,7 @@ PARTS: Mapping[str, Callable[[int | None], None]] = {
     "scenarios": _scenarios,
     "costs": _costs,
     "matrix": _matrix,
+    "engines": _engines,
     "docs": _docs,
 }
 """What can be accepted, in the order in which one needs the other."""
