@@ -19,6 +19,12 @@ def version_in(text: str) -> str | None:
     return found[1].rstrip(".") if found else None
 
 
+def numbers(version: str | None) -> tuple[int, ...]:
+    """The numbers that a version begins with, to compare it with others; none where there is no version."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", version or "")
+    return tuple(map(int, found[1].split("."))) if found else ()
+
+
 def words(program: str, arguments: Iterable[str], timeout: float = PATIENCE) -> str:
     """All that a program prints when asked for its version.
 

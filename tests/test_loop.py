@@ -254,6 +254,17 @@ def test_real_time(loop, monkeypatch):
     loop.run_until_complete(main())
 
 
+def test_quiesce_in_real_time_waits_for_programs(loop):
+    async def main():
+        loop.realtime = True
+        until = time.monotonic() + 5 * loop_module.SETTLE
+        loop.others_busy = lambda: time.monotonic() < until
+        await loop.quiesce()
+        assert time.monotonic() >= until + loop_module.SETTLE
+
+    loop.run_until_complete(main())
+
+
 def test_quiesce_in_real_time(loop):
     async def main():
         loop.realtime = True

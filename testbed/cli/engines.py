@@ -1,4 +1,4 @@
-"""``adox engines``: the resolvers that can be put to the test, and what they can do."""
+"""``adox engines``: the resolvers and authoritative servers that are programs, and what they can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testbed.cli import ExitCode
 from testbed.core.notation import quoted
 from testbed.engines import catalogue
 from testbed.engines.apt import FetchError
-from testbed.engines.description import Engine
+from testbed.engines.description import Authoritative, Engine
 from testbed.engines.fetch import PROGRAMS, fetch
 from testbed.scenario import engine as engines
 from testbed.scenario.errors import ScenarioError, unknown
@@ -39,7 +39,7 @@ def command(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """List engines: which are installed, their versions, and what their descriptions declare.
+    """List engines, resolvers and authoritative servers: versions, and what their descriptions declare.
 
     ``fetch NAME`` unpacks the version that another suite has into the project's folder build/engines, beside
     the installed one; it exits 3 when that cannot be had.
@@ -47,22 +47,34 @@ def command(
     if action:
         _fetch(action, name, suite)
         return
-    rows = [_row(catalogue.load(each)) for each in [*catalogue.names(), *engines.fetched()]]
+    resolvers = [_row(catalogue.load(each)) for each in [*catalogue.names(), *engines.fetched()]]
+    named = [*catalogue.authoritatives(), *engines.fetched_authoritatives()]
+    servers = [_row_of_server(catalogue.authoritative(each)) for each in named]
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "engines": rows}, indent=2))
+        made = {"schema": 1, "engines": resolvers, "authoritatives": servers}
+        typer.echo(json.dumps(made, indent=2))
         return
-    table = Table("", box=None, pad_edge=False, header_style="bold")
-    packaged = [row for row in rows if row["engine"] in catalogue.names()]
-    for row in packaged:
-        table.add_column(Text(row["engine"]))
-    for field in packaged[0]:
-        if field != "engine":
-            table.add_row(field, *(Text(_shown(row[field])) for row in packaged))
     console = Console(highlight=False)
-    console.print(table)
-    if engines.fetched():
-        console.print(f"Fetched, and described alike: {', '.join(engines.fetched())}.", soft_wrap=True)
+    console.print(_table("Resolvers", [row for row in resolvers if row["engine"] in catalogue.names()]))
+    console.print()
+    packaged = [row for row in servers if row["engine"] in catalogue.authoritatives()]
+    console.print(_table("Authoritative servers", packaged))
+    console.print()
+    others = sorted({*engines.fetched(), *engines.fetched_authoritatives()})
+    if others:
+        console.print(f"Fetched, and described alike: {', '.join(others)}.", soft_wrap=True)
     console.print("What they really do, `adox grade ENGINE...` finds out.", soft_wrap=True)
+
+
+def _table(heading: str, rows: list[dict[str, Any]]) -> Table:
+    """Engines of a kind side by side."""
+    table = Table(heading, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_column(Text(row["engine"]))
+    for field in rows[0]:
+        if field != "engine":
+            table.add_row(field, *(Text(_shown(row[field])) for row in rows))
+    return table
 
 
 def _fetch(action: str, name: str, suite: str | None) -> None:
@@ -79,6 +91,8 @@ def _fetch(action: str, name: str, suite: str | None) -> None:
     typer.echo(f"{folder.name}: {programs}, in {folder / PROGRAMS}")
     if folder.name in engines.fetched():
         typer.echo(f"Run scenarios with it: adox run --engine {folder.name}")
+    if folder.name in engines.fetched_authoritatives():
+        typer.echo(f"Have it play a server: world: {{servers: {{target: {folder.name}}}}}")
 
 
 def _row(engine: Engine) -> dict[str, Any]:
@@ -100,6 +114,22 @@ def _row(engine: Engine) -> dict[str, Any]:
         "minimisation": follows.get("minimisation", []),
         "time travel": described.time_travel,
         "flush": "yes" if described.flush else "no",
+        "key log": described.key_log,
+    }
+
+
+def _row_of_server(engine: Authoritative) -> dict[str, Any]:
+    """What is known of an authoritative server; ``offers`` is what it has in this version, or would have."""
+    described = engine.description
+    absent = catalogue.lacks(engine, described.offers)
+    return {
+        "engine": engine.name,
+        "program": described.title,
+        "version": catalogue.version(engine) or "",
+        "state": catalogue.missing(engine) or "installed",
+        "offers": [name for name in described.offers if name not in absent],
+        "later": [f"{name} from {described.offers[name]} on" for name in absent],
+        "time travel": described.time_travel,
         "key log": described.key_log,
     }
 

@@ -89,8 +89,6 @@ class Incoming:
             raise _broken("not a response to a query")
         if message.rcode() != dns.rcode.NOERROR:
             raise _broken(f"the server says {dns.rcode.to_text(message.rcode())}")
-        if not message.flags & dns.flags.AA:
-            raise _broken("a message without authority")
         asked = [(question.name, question.rdtype) for question in message.question]
         if asked != [(self._origin, self._asked)] and (asked or self._first is None):
             raise _broken("a message with another question")

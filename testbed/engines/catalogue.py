@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from testbed.engines import description
-from testbed.engines.description import Engine
+from testbed.engines.description import Authoritative, Described, Engine
 from testbed.network.sandbox import SYSTEM_PATH
 from testbed.scenario import engine as engines
-from testbed.versions import version_in, words
-
-FOLDER = Path(__file__).parent
+from testbed.versions import numbers, version_in, words
 
 FAKETIME = "faketime"
 """The package of what tells programs what time it is in the world."""
 
 
 def names() -> list[str]:
-    """The engines that come with the testbed, the reference resolver apart."""
+    """The resolvers that come with the testbed, its own apart."""
     return [name for name in engines.names() if name != engines.REFERENCE]
 
 
@@ -32,7 +32,47 @@ def load(name: str) -> Engine:
     """
     if "/" in name:
         return description.load(Path(name))
-    return description.load((engines.FETCHED if name in engines.fetched() else FOLDER) / name)
+    return description.load((engines.FETCHED if name in engines.fetched() else engines.PACKAGED) / name)
+
+
+def authoritatives() -> list[str]:
+    """The authoritative servers that come with the testbed, its own apart."""
+    return [name for name in engines.authoritatives() if name != engines.REFERENCE]
+
+
+def authoritative(name: str) -> Authoritative:
+    """The authoritative server that a scenario names, by its name or by the path of its folder.
+
+    Raises ScenarioError for all that is wrong with its description.
+    """
+    if "/" in name:
+        return description.load_authoritative(Path(name))
+    if name in engines.fetched_authoritatives():
+        return description.load_authoritative(engines.FETCHED / name / engines.AUTHORITATIVE, name)
+    return description.load_authoritative(engines.PACKAGED / engines.AUTHORITATIVE / name)
+
+
+def able(name: str, transports: Iterable[str]) -> Authoritative:
+    """The authoritative server of a name that has certain transports.
+
+    It is the installed version, or else the newest of the fetched versions that has them. Where none has,
+    it is the installed one. Raises ScenarioError.
+    """
+    wanted = list(transports)
+    found = authoritative(name)
+    if lacks(found, wanted) and name in authoritatives():
+        others = [authoritative(each) for each in engines.fetched_authoritatives()]
+        others = [each for each in others if re.fullmatch(rf"{re.escape(name)}-\d.*", each.name)]
+        fitting = [each for each in others if not missing(each) and not lacks(each, wanted)]
+        return max(fitting, key=lambda each: numbers(version(each)), default=found)
+    return found
+
+
+def lacks(server: Authoritative, transports: Iterable[str]) -> list[str]:
+    """Which of some transports an authoritative server does not have in the version that is there."""
+    since = server.description.offers
+    here = numbers(version(server))
+    return [each for each in transports if each not in since or here < numbers(since[each])]
 
 
 def keeps_time(name: str) -> bool:
@@ -40,7 +80,7 @@ def keeps_time(name: str) -> bool:
     return name == engines.REFERENCE or load(name).description.time_travel != "none"
 
 
-def program(engine: Engine) -> str | None:
+def program(engine: Described) -> str | None:
     """Where an engine's program is; None if it is nowhere. Paths are relative to the engine's folder."""
     wanted = engine.description.program
     if "/" in wanted:
@@ -68,7 +108,7 @@ def faketime() -> str | None:
     return f"{allocator.name} {found[0]}" if allocator.exists() else str(found[0])
 
 
-def missing(engine: Engine) -> str | None:
+def missing(engine: Described) -> str | None:
     """What an engine lacks on this machine and how to get it; None if it can be started."""
     described = engine.description
     if program(engine) is None:
@@ -80,7 +120,7 @@ def missing(engine: Engine) -> str | None:
 
 
 @functools.cache
-def version(engine: Engine) -> str | None:
+def version(engine: Described) -> str | None:
     """The version that an engine's program says it has; None where it is not there or says nothing."""
     path = program(engine)
     if path is None:

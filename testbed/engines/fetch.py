@@ -1,7 +1,8 @@
 """Newer programs from packages, unpacked into a folder of the project's, beside the ones that are installed.
 
 A fetched program is started by the dynamic loader that came with it, which finds the libraries that came with
-it, a newer C library too. One that is an engine gets a description, derived from the packaged engine's.
+it, a newer C library too. One that is an engine gets a description, derived from the packaged engine's: a
+resolver in the folder itself, an authoritative server in a folder in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from testbed.engines import catalogue
 from testbed.engines.apt import Apt, FetchError, source, upstream
-from testbed.scenario.engine import DESCRIPTION, FETCHED
+from testbed.engines.description import Described
+from testbed.scenario.engine import AUTHORITATIVE, DESCRIPTION, FETCHED
 
 ROOT, PROGRAMS = "root", "bin"
 """What is in a fetched folder: what was unpacked, and the commands that start its programs."""
@@ -32,10 +34,10 @@ def fetch(name: str, suite: str | None = None) -> Path:
 
     What is there already is not downloaded again. Raises FetchError.
     """
-    engine = catalogue.load(name) if name in catalogue.names() else None
-    if engine and not engine.description.relocatable:
+    packaged = packaged_engines(name)
+    if not all(engine.description.relocatable for engine in packaged.values()):
         raise FetchError("it reads files of its own where an installed version has them")
-    package = engine.description.package if engine else name
+    package = next((engine.description.package for engine in packaged.values()), name)
     FETCHED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FETCHED.parent, prefix="fetch-") as place:
         apt = Apt(Path(place), suite)
@@ -56,9 +58,19 @@ def fetch(name: str, suite: str | None = None) -> Path:
                 apt.unpack(files[each], root)
             write_commands(fresh, programs)
             fresh.rename(folder)
-    if engine:
-        describe(engine.folder, folder, f"adox engines fetch {name} --suite {apt.suite}")
+    for place, engine in packaged.items():
+        describe(engine.folder, folder / place, f"adox engines fetch {name} --suite {apt.suite}")
     return folder
+
+
+def packaged_engines(name: str) -> dict[str, Described]:
+    """The resolver and the authoritative server of a name, by their place in a fetched folder."""
+    found: dict[str, Described] = {}
+    if name in catalogue.names():
+        found["."] = catalogue.load(name)
+    if name in catalogue.authoritatives():
+        found[AUTHORITATIVE] = catalogue.authoritative(name)
+    return found
 
 
 def programs_in(root: Path) -> list[Path]:
@@ -86,10 +98,15 @@ def write_commands(folder: Path, programs: list[Path]) -> None:
 
 
 def describe(packaged: Path, folder: Path, how: str) -> None:
-    """Make a folder an engine, like the packaged one but for its program. ``how`` says how to get that."""
+    """Make a folder an engine, like the packaged one but for its program. ``how`` says how to get that.
+
+    The folder is that of what was fetched, or one in it.
+    """
+    folder.mkdir(exist_ok=True)
+    programs = PROGRAMS if folder.name != AUTHORITATIVE else f"../{PROGRAMS}"
     for path in packaged.iterdir():
         if path.is_file():
             shutil.copyfile(path, folder / path.name)
     text = (packaged / DESCRIPTION).read_text()
-    text = re.sub(r"(?m)^program: (?:.*/)?([^/\n]+)$", rf"program: {PROGRAMS}/\1", text)
+    text = re.sub(r"(?m)^program: (?:.*/)?([^/\n]+)$", rf"program: {programs}/\1", text)
     (folder / DESCRIPTION).write_text(re.sub(r"(?m)^package: .*$", lambda _: f"how: {json.dumps(how)}", text))

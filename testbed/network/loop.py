@@ -143,7 +143,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     ``time()`` starts at 0 and only moves by jumps. ``cpu`` is the CPU that the loop stays on while it runs
     in virtual time (default: the one it finds itself on); loops that run at the same time want different
-    ones. ``jumps`` counts the jumps.
+    ones. ``jumps`` counts the jumps. ``others_busy`` says, in real time, whether programs are doing something
+    that may lead to packets.
 
     While the clock is *held* (see :meth:`hold`) it does not jump, and the loop waits for events like any
     other: a worker holds it whenever it has nothing to run, or time would race along the timers of idle
@@ -163,6 +164,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._settle = SETTLE
         self._allowed: set[int] = set()
         self.jumps = 0
+        self.others_busy: Callable[[], bool] | None = None
+        self._were_busy = False
         self._queues = KernelQueues()
         self._virtual_selector = _Selector(self._idle)
         self.restart_display()
@@ -274,7 +277,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return select(timeout)
         batches, since = self._quiet_since
         now = time.monotonic()
-        if batches != self._virtual_selector.batches or self._executing or self._queues.backlog():
+        were_busy, self._were_busy = self._were_busy, self.others_busy is not None and self.others_busy()
+        under_way = self._executing or self._queues.backlog() or self._were_busy or were_busy
+        if batches != self._virtual_selector.batches or under_way:
             since = now
             self._quiet_since = (self._virtual_selector.batches, since)
         remaining = since + self._settle - now

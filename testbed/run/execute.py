@@ -7,7 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from testbed.engines import catalogue
-from testbed.engines.program import EngineError
+from testbed.engines.process import EngineError
+from testbed.engines.server import ServerError
 from testbed.evidence import PhaseEvidence
 from testbed.record import AttackLine, Outcome, Run, Spent, TraceLine, Verdict
 from testbed.run.cast import facts
@@ -52,6 +53,8 @@ class Runner:
         """Run a scenario, or a cell of its matrix. A program that fails leaves it inconclusive."""
         try:
             return await self._run(cell)
+        except ServerError as error:
+            return record(cell, Verdict.INCONCLUSIVE, str(error), False)
         except EngineError as error:
             return record(cell, Verdict.INCONCLUSIVE, f"{cell.scenario.resolver.engine}: {error}", False)
 

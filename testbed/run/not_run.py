@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from testbed.engines import catalogue
+from testbed.engines import catalogue, serving
 from testbed.engines.applicable import obstacle
+from testbed.engines.description import Engine
 from testbed.record import Run, Verdict
 from testbed.run.identity import identity
 from testbed.scenario.cell import Cell
@@ -11,19 +12,26 @@ from testbed.scenario.engine import REFERENCE
 
 
 def refusal(cell: Cell) -> Run | None:
-    """The record of a scenario that its engine cannot run, or not on this machine; None if it can.
+    """The record of a scenario that its programs cannot run, or not on this machine; None if they can.
 
-    Raises ScenarioError for what is wrong with the engine's description.
+    Raises ScenarioError for what is wrong with a program's description.
     """
-    named = cell.scenario.resolver.engine
-    if named == REFERENCE:
-        return None
-    engine = catalogue.load(named)
-    cannot = obstacle(engine.description, cell)
+    engine, servers = _resolver(cell), serving.parts(cell)
+    cannot = obstacle(engine.description, cell) if engine is not None else None
+    for part in servers:
+        cannot = cannot or serving.obstacle(cell, part)
     if cannot is not None:
         return record(cell, Verdict.NOT_APPLICABLE, cannot, None)
-    lacking = catalogue.missing(engine)
+    lacking = catalogue.missing(engine) if engine is not None else None
+    for part in servers:
+        lacking = lacking or serving.missing(cell, part)
     return record(cell, Verdict.SKIPPED, lacking, None) if lacking is not None else None
+
+
+def _resolver(cell: Cell) -> Engine | None:
+    """The engine that is a program, if it is one."""
+    named = cell.scenario.resolver.engine
+    return catalogue.load(named) if named != REFERENCE else None
 
 
 def record(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:

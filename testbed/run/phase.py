@@ -18,7 +18,7 @@ from testbed.core.pki import private_key
 from testbed.core.resolver.requests import Datagram
 from testbed.core.resolver.state import TraceEvent
 from testbed.core.transport import TransportError
-from testbed.engines import catalogue
+from testbed.engines import catalogue, serving
 from testbed.engines.applicable import effective, signals_that_matter
 from testbed.evidence import (
     AttackerReport,
@@ -33,6 +33,7 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.occupation import Occupation
+from testbed.run.programs import Programs
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
 from testbed.scenario.cell import Cell
@@ -53,7 +54,7 @@ from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
 CLIENT_TIMEOUT = 60.0
-"""Seconds of virtual time that the client waits; longer than a resolver takes to give up."""
+"""Seconds that the client waits for the reference resolver; longer than that takes to give up."""
 
 CLIENT_PATIENCE = 10.0
 """Seconds of real time that it waits for a program: two attempts of a stub resolver (resolv.conf(5))."""
@@ -85,11 +86,13 @@ class Phase:
     async def play(self) -> PhaseEvidence:
         """Play it, and return the evidence. Whatever happens, nothing is left running."""
         stage, world = self._stage, self._world
-        engine = self._cell.scenario.resolver.engine
-        stage.loop.realtime = engine != REFERENCE
+        engines = {part.role: part.engine for part in serving.parts(self._cell)}
+        stage.loop.realtime = bool(engines) or self._cell.scenario.resolver.engine != REFERENCE
         stage.begin()
         serves = [zone for one in self._placed for zone in one.attacker.serves()]
-        services = stage.servers(world, serves, self._secrets)
+        services = stage.servers(world, serves, self._secrets, engines)
+        programs = stage.programs(world, engines, self._secrets)
+        stage.loop.others_busy = lambda: programs.busy
         resolver = self._resolver()
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
@@ -98,6 +101,7 @@ class Phase:
                 self._occupation = stage.occupation(world, self._occupying, self._secrets)
             if self._off_path:
                 self._sender = stage.off_path(self._off_path)
+            await programs.start()
             self._switch(attacked, links, 0)
             self._set_clock(0)
             await resolver.start()
@@ -106,7 +110,7 @@ class Phase:
                     self._switch(attacked, links, number)
                     if self._set_clock(number):
                         resolver.set_clock()
-                await self._step(resolver, services, number)
+                await self._step(resolver, services, programs, number)
                 await stage.loop.quiesce()
                 stage.recorder.mark(number)
                 self._note(resolver, number)
@@ -125,6 +129,8 @@ class Phase:
             if self._ca is not None:
                 self._ca.close()
             services.close()
+            programs.close()
+            stage.loop.others_busy = None
             await stage.loop.quiesce()
             stage.loop.realtime = False
         return PhaseEvidence(
@@ -166,12 +172,12 @@ class Phase:
         here = [index for index, one in enumerate(self._timing) if one.number in active]
         return self._wall_clock.begin_step(step, here)
 
-    async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
+    async def _step(self, resolver: UnderTest, services: Services, programs: Programs, number: int) -> None:
         match self._cell.scenario.steps[number]:
             case QueryStep() as step:
                 await self._query(step.question, number)
             case AdvanceStep() as step:
-                await self._advance(resolver, step.seconds)
+                await self._advance(resolver, programs, step.seconds)
             case RestartStep():
                 await resolver.restart()
             case FlushStep():
@@ -187,7 +193,7 @@ class Phase:
             case ChangeStep() as step:
                 self._change(services, step)
 
-    async def _advance(self, resolver: UnderTest, seconds: float) -> None:
+    async def _advance(self, resolver: UnderTest, programs: Programs, seconds: float) -> None:
         """Let time pass; programs are told that it has."""
         loop = self._stage.loop
         if not loop.realtime:
@@ -195,6 +201,7 @@ class Phase:
             return
         loop.skip(seconds)
         resolver.set_clock()
+        await programs.advance(seconds)
 
     def _change(self, services: Services, step: ChangeStep) -> None:
         """Change zones; attackers know, as whoever asks for what is in them does."""
@@ -211,7 +218,8 @@ class Phase:
         client, resolver = topology.client_addresses[0], topology.resolver_addresses[0]
         wire = query.to_wire()
         host = self._stage.network.client
-        timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
+        program = self._cell.scenario.resolver.engine != REFERENCE
+        timeout = CLIENT_PATIENCE if program else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
         if self._occupation is not None:
             await self._occupation.renew()

@@ -173,12 +173,14 @@ class Pool:
 
 
 def _read(cells: Sequence[Cell]) -> Iterator[Path]:
-    """The files and folders that workers read: scenarios, attackers near them, engines given as paths."""
+    """The files and folders that workers read: scenarios, attackers near them, programs given as paths."""
     for path in {cell.path.resolve() for cell in cells}:
         yield path
         yield path.parent  # passed over where it is one that workers have for themselves
         yield from catalogue.folders_near(path.parent)
-    yield from {Path(cell.scenario.resolver.engine) for cell in cells if "/" in cell.scenario.resolver.engine}
+    for cell in cells:
+        named = {cell.scenario.resolver.engine, *cell.scenario.world.servers.values()}
+        yield from (Path(name) for name in named if "/" in name)
 
 
 def _batches(cells: Iterable[Cell]) -> list[Batch]:

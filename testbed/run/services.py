@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from testbed import transports
 from testbed.core.authoritative import Authoritative
@@ -22,19 +22,25 @@ from testbed.world.build import World
 
 
 class Services:
-    """All servers, from when this is made until ``close``.
+    """All servers but those of ``programs``, from when this is made until ``close``.
 
     ``evil_zones`` are further zones that the attacker's own server serves; ``secrets`` takes the secrets of
     all TLS sessions, as the servers have them.
     """
 
     def __init__(
-        self, network: Network, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]
+        self,
+        network: Network,
+        world: World,
+        evil_zones: Iterable[Zone],
+        secrets: list[TlsSecret],
+        programs: Collection[str] = (),
     ) -> None:
         self._network = network
         self._world = world
         self._secrets = secrets
         self._evil_zones = tuple(evil_zones)
+        self._roles = [server.role for server in world.topology.servers if server.role not in programs]
         self._logic: dict[str, Authoritative] = {}
         self.publish(world)
         self._handlers = {role: self._handler(role) for role in self._logic}
@@ -44,9 +50,8 @@ class Services:
 
     def publish(self, world: World) -> None:
         """Serve the zones as they are in a world that has changed; connections stay."""
-        for server in world.topology.servers:
-            further = self._evil_zones if server.role == EVIL else ()
-            self._logic[server.role] = world.authoritative(server.role, further)
+        for role in self._roles:
+            self._logic[role] = world.authoritative(role, self._evil_zones if role == EVIL else ())
 
     def _handler(self, role: str) -> Handler:
         latency = self._world.latency.get(role, 0.0)

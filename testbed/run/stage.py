@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.zone import Zone
-from testbed.engines.description import Engine
+from testbed.engines.description import Authoritative, Engine
 from testbed.engines.program import ProgramResolver
 from testbed.engines.reference import ReferenceResolver
 from testbed.evidence import TlsSecret
@@ -20,6 +20,7 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
 from testbed.run.occupation import Occupation
+from testbed.run.programs import Programs
 from testbed.run.services import Services, sink
 from testbed.topology import CA, CLIENT, EVIL, RESOLVER, Topology
 from testbed.world.build import World
@@ -89,9 +90,20 @@ class Stage:
         """Unix time in the world of the current phase."""
         return EPOCH + self.loop.time() - self._began
 
-    def servers(self, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret]) -> Services:
-        """Start all authoritative servers of a world; the attacker's own serves further zones."""
-        return Services(self.network, world, evil_zones, secrets)
+    def servers(
+        self, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret], programs: Collection[str]
+    ) -> Services:
+        """Start the authoritative servers of a world, but those that are programs, by their roles.
+
+        The attacker's own serves further zones.
+        """
+        return Services(self.network, world, evil_zones, secrets, programs)
+
+    def programs(
+        self, world: World, engines: Mapping[str, Authoritative], secrets: list[TlsSecret]
+    ) -> Programs:
+        """The servers of a world that are programs, by their roles, none of them started yet."""
+        return Programs(self.network, world, engines, secrets, self.clock)
 
     def resolver(
         self,

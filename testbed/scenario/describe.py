@@ -65,6 +65,8 @@ def _world(world: World, place: Topology) -> Iterator[str]:
     yield f"Signed zones: {', '.join(signed)}." if signed else "No zone is signed."
     secure = [_about(role, how, str(place.by_role[role].name)) for role, how in world.secure.items()]
     yield f"Servers that offer encryption: {', '.join(secure)}." if secure else "No server offers encryption."
+    for role, name in world.programs.items():
+        yield f"The server of {role} is {name}."
     zones = "this zone only" if world.hosted_zones == 1 else f"{world.hosted_zones} zones"
     yield f"The target's server hosts {zones}."
     for role, seconds in world.latency.items():

@@ -65,8 +65,12 @@ def schema(folder: Path | None = None) -> Schema:
     )
     _says(defs["Service"]["properties"]["transports"], _one_or_list({"enum": list(SERVED)}))
 
-    resolver = defs["Resolver"]["properties"]
     paths = {"type": "string", "pattern": r"[/~]|^\."}
+    servers: Schema = {"anyOf": [{"enum": engine.authoritatives()}, paths]}
+    playable = {"properties": dict.fromkeys(roles, servers), "additionalProperties": False}
+    _says(world["servers"], {"type": "object", **playable})
+
+    resolver = defs["Resolver"]["properties"]
     _says(resolver["engine"], {"anyOf": [{"enum": engine.names()}, paths]})
     defs["Policy"]["properties"]["base"] = {"enum": list(POLICIES), "description": "The policy it is over."}
     _says(resolver["policy"], {"anyOf": [{"enum": list(POLICIES)}, _ref("Policy")]})

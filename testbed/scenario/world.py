@@ -24,6 +24,7 @@ from testbed.core.notation import NameText, RecordText
 from testbed.core.transport import Full, Transport
 from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
+from testbed.scenario.engine import REFERENCE, authoritative_named
 from testbed.scenario.errors import unknown
 from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
 
@@ -181,6 +182,11 @@ class World(Part):
         default_factory=dict,
         description="Connections that a server keeps, by role; the others keep all that come.",
     )
+    servers: dict[str, StrictStr] = Field(
+        default_factory=dict,
+        description="What plays the servers, by role: names of authoritative servers, or paths of one's own. "
+        "Default: reference, the testbed's own.",
+    )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
     )
@@ -253,6 +259,27 @@ class World(Part):
     @classmethod
     def _limited(cls, value: Any, info: ValidationInfo) -> dict[str, Connections]:
         return _by_role(Connections, value, info)
+
+    @field_validator("servers", mode="after")
+    @classmethod
+    def _servers(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        context = context_of(info)
+        played: dict[str, str] = {}
+        with problems() as found:
+            for role, name in value.items():
+                if context.topology is not None and role not in context.topology.by_role:
+                    found.add((role,), unknown("role", role, context.topology.roles), key=True)
+                    continue
+                try:
+                    played[role] = authoritative_named(name, context.folder)
+                except ValueError as error:
+                    found.add((role,), str(error))
+        return played
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """The roles that programs play, and which."""
+        return {role: name for role, name in self.servers.items() if name != REFERENCE}
 
     @property
     def signal(self) -> dict[str, BaseModel]:

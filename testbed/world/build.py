@@ -149,7 +149,8 @@ def build(
     In a ``lasting`` world signatures and certificates are valid for years, for programs that go by this
     machine's clock. Of worlds with thousands of zones only the last few are, for the sake of memory.
     """
-    key = (topology.name, repr(described), seed, lasting, repr(revision))
+    zones_alone = described.model_copy(update={"servers": {}})  # what plays the servers is nothing to them
+    key = (topology.name, repr(zones_alone), seed, lasting, repr(revision))
     world = _BUILT.get(key)
     if world is None:
         world = _BUILT[key] = _build(topology, described, seed, lasting, revision)

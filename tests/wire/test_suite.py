@@ -37,8 +37,10 @@ def secrets():
     }
 
 
-def test_everything_comes_out_as_expected(runs):
+def test_everything_comes_out_as_expected(runs, fetched_knot):
     wrong = {run.id: run.mismatches or run.reason for run in runs if status(run) is not Status.AS_EXPECTED}
+    if isinstance(fetched_knot, str):  # without it, a few scenarios are skipped
+        wrong = {id: reason for id, reason in wrong.items() if "adox engines fetch knot" not in reason}
     assert not wrong
 
 
