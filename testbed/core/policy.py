@@ -108,6 +108,10 @@ class Policy(BaseModel):
         description="Transports for which TLSA records are asked for where these are the signal, one after "
         "the other until there are some.",
     )
+    persistent: bool = Field(
+        False,
+        description="Whether what probing found out, and promises, outlive a restart (RFC 9539 section 4.6).",
+    )
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."

@@ -10,7 +10,7 @@ from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
-from testbed.topology import EVIL
+from testbed.topology import EVIL, within
 from testbed.transports import Handler, Listener
 from testbed.world.build import World
 
@@ -58,7 +58,8 @@ class Services:
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))
-        for address in self._world.topology.by_role[role].addresses:
+        addresses = self._world.topology.by_role[role].addresses
+        for address in within(addresses, self._world.families.get(role, ())):
             for transport, port in offers:
                 yield transports.load(transport).serve(
                     self._network.hosts[role],

@@ -37,7 +37,8 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were. ``paths`` say where the server of a role has DoH.
+    as they once were. ``paths`` say where the server of a role has DoH, ``families`` over which IP
+    versions it offers encryption.
     """
 
     topology: Topology
@@ -51,6 +52,7 @@ class World:
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
 
@@ -142,6 +144,7 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool) -
             for server in topology.servers
         },
         paths={role: plan.secure[role].path for role in plan.services},
+        families={role: plan.secure[role].families for role in plan.services},
         services={role: (plan.secure[role].offers, plan.services[role]) for role in plan.services},
         authority=plan.issuer,
         trust_anchor=_trust_anchor(plan),
