@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +14,14 @@ from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
+from testbed.grading import accepted, measure
+from testbed.grading.grade import grade
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
 from testbed.reports import attackers as attackers_report
+from testbed.reports import card, fields
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
-from testbed.reports import fields
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
 from testbed.scenario.schema import schema
@@ -29,7 +32,9 @@ DOCS = reference.FOLDER.parents[1] / "docs"
 def command(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PART]...", help="scenarios, costs, matrix, docs; default: all of them."),
+        typer.Argument(
+            metavar="[PART]...", help="scenarios, costs, matrix, engines, docs; default: all of them."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
@@ -72,6 +77,19 @@ def _matrix(jobs: int | None) -> None:
     _write(reference.FOLDER / reference.MATRIX_FILE, matrix.table(rows))
 
 
+def _engines(jobs: int | None) -> None:
+    graded = accepted.subjects()
+    with tempfile.TemporaryDirectory() as folder:
+        first, *others = (
+            grade(graded, Path(folder), lambda cells: run_all(cells, jobs, None, measured=False))
+            for _ in range(accepted.ROUNDS)
+        )
+    measure.keep(first)
+    for number, (subject, grades) in enumerate(first):
+        varying = accepted.varying([grades, *(cards[number][1] for cards in others)])
+        _write(accepted.place(subject), card.accepted(subject, grades, varying))
+
+
 def _docs(_jobs: int | None) -> None:
     for name, text in documents().items():
         _write(DOCS / name, text)
@@ -97,6 +115,7 @@ PARTS: Mapping[str, Callable[[int | None], None]] = {
     "scenarios": _scenarios,
     "costs": _costs,
     "matrix": _matrix,
+    "engines": _engines,
     "docs": _docs,
 }
 """What can be accepted, in the order in which one needs the other."""

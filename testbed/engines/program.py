@@ -45,6 +45,9 @@ COMMAND_S = 5.0
 SETTLED_S = 0.1
 """Seconds without a packet after which a program that answers has done what it does at its start."""
 
+READY = "ready"
+"""The kind of what is noted when a program answers for the first time."""
+
 LOG, CLOCK = "log", "clock"
 LOG_TAIL = 3
 
@@ -55,8 +58,6 @@ class EngineError(Exception):
 
 class ProgramResolver:
     """An engine on a host. ``clock`` tells Unix time in the world; ``policy`` is what it is to follow."""
-
-    trace: tuple[TraceEvent, ...] = ()
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class ProgramResolver:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
+        self.trace: list[TraceEvent] = []
 
     async def start(self) -> None:
         """Start the program in a fresh folder, and return when it answers. Raises EngineError."""
@@ -98,7 +100,10 @@ class ProgramResolver:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        started = time.monotonic()
         await self._ready()
+        took = time.monotonic() - started
+        self.trace.append(TraceEvent(self._clock(), READY, f"answers {took:.3f} s after its start"))
         await _loop().quiesce(SETTLED_S)
 
     def stop(self) -> None:

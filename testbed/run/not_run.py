@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from testbed.engines import catalogue
 from testbed.engines.applicable import obstacle
+from testbed.engines.description import Description
+from testbed.engines.measured import Abilities, as_measured, load
 from testbed.record import Run, Verdict
 from testbed.run.identity import identity
 from testbed.scenario.cell import Cell
 from testbed.scenario.engine import REFERENCE
 
 
-def refusal(cell: Cell) -> Run | None:
+def refusal(cell: Cell, *, measured: bool = True) -> Run | None:
     """The record of a scenario that its engine cannot run, or not on this machine; None if it can.
 
+    What was measured of the engine counts before what its description declares, unless ``measured`` is False.
     Raises ScenarioError for what is wrong with the engine's description.
     """
     named = cell.scenario.resolver.engine
@@ -20,10 +23,20 @@ def refusal(cell: Cell) -> Run | None:
         return None
     engine = catalogue.load(named)
     cannot = obstacle(engine.description, cell)
+    if measured and (found := load(engine)) is not None:
+        cannot = _by_measurement(engine.description, found, cell, cannot)
     if cannot is not None:
         return record(cell, Verdict.NOT_APPLICABLE, cannot, None)
     lacking = catalogue.missing(engine)
     return record(cell, Verdict.SKIPPED, lacking, None) if lacking is not None else None
+
+
+def _by_measurement(declared: Description, found: Abilities, cell: Cell, cannot: str | None) -> str | None:
+    """Why an engine cannot, by what was measured; it is said where the description has it otherwise."""
+    really = obstacle(as_measured(declared, found), cell)
+    if really is None or cannot is not None:
+        return really
+    return f"{really}, as was measured; its description declares otherwise"
 
 
 def record(cell: Cell, verdict: Verdict, reason: str, expected: bool | None) -> Run:

@@ -107,6 +107,23 @@ def test_nothing_is_left_of_one_run_in_the_next(records, engine):
     assert set(asked(second, 0)) == set(asked(first, 0))
 
 
+def test_what_one_keeps_where_it_should_not_is_noticed(tmp_path, run_cells):
+    folder = tmp_path / "keeps"
+    shutil.copytree(catalogue.load("knot-resolver").folder, folder)
+    template = folder / "kresd.conf.j2"
+    planted = f'cache.open(10 * MB, "lmdb://{tmp_path}/planted")'
+    template.write_text(template.read_text().replace("cache.size = 10 * MB", planted))
+    (tmp_path / "t.yaml").write_text(
+        FORGETS + "matrix:\n  world.signed: [[root, target-parent, target], []]\n"
+    )
+    first, second = run_cells([cell.with_engine(str(folder)) for cell in load_file(tmp_path / "t.yaml")])
+    assert (first.verdict, second.verdict) == ("safe", "safe"), (first.reason, second.reason)
+    assert asked(first, 0)
+    # It is asked after a restart, and in the next scenario, and knows the answer.
+    assert asked(first, 5) == []
+    assert asked(second, 0) == []
+
+
 @pytest.mark.parametrize("engine", TRAVELLERS)
 def test_it_notices_that_time_has_passed(records, engine):
     (run,) = records[engine, "engines/ages"]
