@@ -76,7 +76,8 @@ def accepted(subject: Subject, grades: Sequence[Grade], varying: Collection[str]
         text += ["", f"## {one.question.asks}", "", VARIES if varies else _cell(one)]
         packets = () if varies else one.finding.packets
         shown = [f"- packet on link {visible(packet.text)}" for packet in packets]
-        ids = sorted(run.id for run in one.runs.values())
+        # What comes before them is the engine, the same in all of a card's ids.
+        ids = sorted(run.id.partition("/")[2].partition("/")[2] for run in one.runs.values())
         text += ["", *shown, *(f"- scenario `{id}`" for id in ids)] if shown or ids else []
     return "\n".join(text) + "\n"
 
