@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from worlds import network, scene_of, world
 
+from testbed import reference
 from testbed.attack import catalogue
 from testbed.scenario.load import load_text
 from testbed.scenario.schema import schema
@@ -66,6 +67,17 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_course_shows_accepted_results_and_runs_what_there_is():
+    page = (ROOT / "docs" / "course.md").read_text()
+    shown = re.findall(r"^\| `(.+)` \| (\w+) \| (\w+) \|$", page, re.MULTILINE)
+    accepted = reference.load(reference.SCENARIOS_FILE)
+    assert len(shown) >= 20
+    for id_, verdict, leak in shown:
+        assert (accepted[id_]["verdict"], accepted[id_].get("leak", "none")) == (verdict, leak), id_
+    for path in re.findall(r"adox run (scenarios/[\w./-]+)", page):
+        assert (ROOT / path).exists(), path
 
 
 def test_every_attacker_is_in_the_catalogue_page():

@@ -49,8 +49,8 @@ def proves_nodata(
     """Whether there is no RRset of a name and type, while the name or a wildcard for it exists.
 
     ``records`` are NSEC or NSEC3 RRsets whose signatures by ``zone`` were verified, none of them expanded
-    from a wildcard; others are ignored. INSECURE for a DS within an opt-out span: the name may be an unsigned
-    delegation.
+    from a wildcard; others are ignored. INSECURE within an opt-out span: the name may be an unsigned
+    delegation, or lead to one, and then has no record to match (RFC 5155 sections 7.1, 8.6 and 12.2).
     """
     of_parent = rdtype in PARENT_SIDE and (extended or rdtype not in DELEGATION_TYPES)
 
@@ -64,9 +64,7 @@ def proves_nodata(
         types = denials.types_at(wildcard_at(closest.name))
         if types is not None and _lacks(types, rdtype, of_parent) is Proof.PROVEN:
             return closest.proof
-        if of_parent and closest.proof is Proof.INSECURE:
-            return Proof.INSECURE
-        return Proof.NOT_PROVEN
+        return Proof.INSECURE if closest.proof is Proof.INSECURE else Proof.NOT_PROVEN
 
     return _judge(conclude, name, records, zone, extended)
 

@@ -110,6 +110,26 @@ def is_padded(message: dns.message.Message) -> bool:
     return any(option.otype == PADDING for option in message.options)
 
 
+def find(
+    section: Iterable[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+) -> dns.rrset.RRset | None:
+    """The RRset of a name and type in a section."""
+    for rrset in section:
+        if rrset.rdtype == rdtype and rrset.name == name:
+            return rrset
+    return None
+
+
+def find_signatures(
+    section: Iterable[dns.rrset.RRset], name: dns.name.Name, covers: dns.rdatatype.RdataType
+) -> dns.rrset.RRset | None:
+    """The signatures over the RRset of a name and type in a section."""
+    for rrset in section:
+        if rrset.rdtype == dns.rdatatype.RRSIG and rrset.covers == covers and rrset.name == name:
+            return rrset
+    return None
+
+
 def ede(message: dns.message.Message) -> tuple[tuple[int, str], ...]:
     """Extended DNS errors, as INFO-CODE and EXTRA-TEXT (RFC 8914 section 2)."""
     return tuple((int(error.code), error.text or "") for error in message.extended_errors())

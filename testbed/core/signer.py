@@ -14,7 +14,7 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from testbed.core import nsec3, rdata
-from testbed.core.canonical import SignatureFields, name_wire, signature_labels, signed_data
+from testbed.core.canonical import SignatureFields, name_wire, parent_of, signature_labels, signed_data
 from testbed.core.derive import private_key
 from testbed.core.zone import CUTTING, PARENT_SIDE, Denial, Zone
 
@@ -87,8 +87,9 @@ def sign_zone(
     """A zone with keys, signatures valid between two Unix times, and proofs of absence.
 
     Signatures and denials that are in the zone already are replaced; DNSKEYs in it stay, beside ours. With
-    ``opt_out`` unsigned delegations get no NSEC3 record (RFC 5155 section 6). Both whole zones and single
-    signatures are remembered, so that signing again costs only what has changed.
+    ``opt_out`` unsigned delegations get no NSEC3 record (RFC 5155 section 6), nor do empty non-terminals that
+    only lead to such (section 7.1). Both whole zones and single signatures are remembered, so that signing
+    again costs only what has changed.
     """
     return _sign_zone(zone, keys, inception, expiration, denial, opt_out, iterations, salt)
 
@@ -158,15 +159,16 @@ def _nsec_chain(zone: Zone, names: list[_Name]) -> Iterator[dns.rrset.RRset]:
 def _nsec3_chain(
     zone: Zone, names: list[_Name], opt_out: bool, iterations: int, salt: bytes
 ) -> Iterator[dns.rrset.RRset]:
+    shown = [entry for entry in names if entry.signed or not opt_out]
+    above = {parent_of(e.name, labels) for e in shown for labels in range(len(zone.origin), len(e.name))}
     bitmaps: dict[bytes, list[RdataType]] = {
         nsec3.nsec3_hash(name, iterations, salt): []
         for name in zone.empty_non_terminals()
-        if not zone.occluded(name) and zone.cut(name) is None
+        if name in above and not zone.occluded(name) and zone.cut(name) is None
     }
-    for entry in names:
-        if entry.signed or not opt_out:
-            signature = [RdataType.RRSIG] if entry.signed else []
-            bitmaps[nsec3.nsec3_hash(entry.name, iterations, salt)] = [*entry.types, *signature]
+    for entry in shown:
+        signature = [RdataType.RRSIG] if entry.signed else []
+        bitmaps[nsec3.nsec3_hash(entry.name, iterations, salt)] = [*entry.types, *signature]
     hashes = sorted(bitmaps)
     flags = nsec3.OPT_OUT if opt_out else 0
     for digest, following in zip(hashes, [*hashes[1:], hashes[0]], strict=True):

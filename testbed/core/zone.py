@@ -148,7 +148,7 @@ class Zone:
         return (self._nodes[key].name for key in sorted(self._nodes))
 
     def empty_non_terminals(self) -> Iterator[dns.name.Name]:
-        """Every name without records that has some below it, in canonical order (RFC 8499 section 7)."""
+        """Every name without records that has some below it, in canonical order (RFC 9499 section 7)."""
         return (dns.name.Name(reversed(key)) for key in sorted(self._empty))
 
     def has_name(self, name: dns.name.Name) -> bool:

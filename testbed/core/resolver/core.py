@@ -17,6 +17,7 @@ import dns.rdatatype
 import dns.rrset
 
 from testbed.core import message
+from testbed.core.message import find
 from testbed.core.resolver.cache import Security
 from testbed.core.resolver.contact import Contact
 from testbed.core.resolver.iterate import Iterator, Resolved
@@ -24,7 +25,7 @@ from testbed.core.resolver.report import Reporter
 from testbed.core.resolver.requests import Answer, Session
 from testbed.core.resolver.state import Configuration, Effort, Memory, Path, ResolutionError, TraceEvent
 from testbed.core.resolver.tasks import Scheduler, Spawn, Task
-from testbed.core.resolver.trust import Trust, find
+from testbed.core.resolver.trust import Trust
 from testbed.core.signal import Looked, Lookup
 from testbed.core.transport import TransportError
 

@@ -11,6 +11,7 @@ import dns.rrset
 from testbed.core.deleg import DELEG
 from testbed.core.delegation import Delegation, Referral, address_of
 from testbed.core.lookup import parents_own
+from testbed.core.message import find
 from testbed.core.resolver import responses
 from testbed.core.resolver.cache import Known, Rank, Security, Standing, lifetime, way_lifetime
 from testbed.core.resolver.contact import Contact, Received
@@ -18,7 +19,7 @@ from testbed.core.resolver.requests import sni_text
 from testbed.core.resolver.responses import Kind
 from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Task
-from testbed.core.resolver.trust import BOGUS, Trust, find
+from testbed.core.resolver.trust import BOGUS, Trust
 from testbed.core.resolver.wire import Question
 from testbed.core.signal import Looked, Lookup
 

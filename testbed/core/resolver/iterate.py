@@ -12,6 +12,7 @@ import dns.rrset
 
 from testbed.core.delegation import Delegation
 from testbed.core.lookup import parents_own
+from testbed.core.message import find, find_signatures
 from testbed.core.resolver import responses
 from testbed.core.resolver.cache import NEGATIVE_TTL, Absent, Known, Rank, Security, Standing, aged, lifetime
 from testbed.core.resolver.contact import Contact, Received
@@ -19,7 +20,7 @@ from testbed.core.resolver.cuts import Cuts
 from testbed.core.resolver.responses import Kind
 from testbed.core.resolver.state import ALIASES, CircleError, Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import All, Once, Task
-from testbed.core.resolver.trust import Trust, find, find_signatures
+from testbed.core.resolver.trust import Trust
 from testbed.core.resolver.wire import Question
 from testbed.core.signal import Lookup
 

@@ -20,11 +20,11 @@ from dns.rdtypes.ANY.SOA import SOA
 
 from testbed.core import validation, zonemd
 from testbed.core.authoritative import Authoritative
+from testbed.core.message import find, find_signatures
 from testbed.core.resolver.cache import Standing
 from testbed.core.resolver.requests import Dial, HangUp, Session, sni_text
 from testbed.core.resolver.state import Effort, Memory, Path, ResolutionError, RootServer
 from testbed.core.resolver.tasks import Once, Task
-from testbed.core.resolver.trust import find, find_signatures
 from testbed.core.resolver.wire import STREAM_TIMEOUT, Peer, Question, Wire
 from testbed.core.transport import Transport, TransportError
 from testbed.core.zone import Zone

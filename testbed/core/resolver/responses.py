@@ -14,7 +14,7 @@ import dns.rdatatype
 import dns.rrset
 
 from testbed.core.deleg import DELEG
-from testbed.core.resolver.trust import find
+from testbed.core.message import find
 from testbed.core.resolver.wire import Question
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
-
 import dns.message
 import dns.name
 import dns.rdatatype
@@ -13,14 +10,13 @@ import dns.rrset
 from testbed.core import denial, validation
 from testbed.core.deleg import DELEGATION_TYPES
 from testbed.core.delegation import Delegation
+from testbed.core.message import find, find_signatures
 from testbed.core.rdata import ADT_FLAG
 from testbed.core.resolver.cache import Security, way_lifetime
+from testbed.core.resolver.contact import Contact
 from testbed.core.resolver.state import Memory, Path, ResolutionError, ZoneKeys
 from testbed.core.resolver.tasks import Once, Task
 from testbed.core.resolver.wire import Question
-
-if TYPE_CHECKING:  # it asks the local root, which needs parts of this module
-    from testbed.core.resolver.contact import Contact
 
 BOGUS, DNSKEY_MISSING, NSEC_MISSING = 6, 9, 12
 """Extended DNS errors (RFC 8914)."""
@@ -184,23 +180,3 @@ class Trust:
         if proof is denial.Proof.NOT_PROVEN:
             raise ResolutionError(NSEC_MISSING, f"{what} is not proven")
         return Security.SECURE if proof is denial.Proof.PROVEN else Security.INSECURE
-
-
-def find(
-    section: Iterable[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType
-) -> dns.rrset.RRset | None:
-    """The RRset of a name and type in a section."""
-    for rrset in section:
-        if rrset.rdtype == rdtype and rrset.name == name:
-            return rrset
-    return None
-
-
-def find_signatures(
-    section: Iterable[dns.rrset.RRset], name: dns.name.Name, covers: dns.rdatatype.RdataType
-) -> dns.rrset.RRset | None:
-    """The signatures over the RRset of a name and type in a section."""
-    for rrset in section:
-        if rrset.rdtype == dns.rdatatype.RRSIG and rrset.covers == covers and rrset.name == name:
-            return rrset
-    return None
