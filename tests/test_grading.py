@@ -205,3 +205,18 @@ def test_how_long_it_takes_is_read_from_records():
     assert (found.ready, found.scenario) == (0.25, 2.0)
     assert found.text == "answers 0.25 s after its start, a scenario takes 2.00 s"
     assert speed([graded("encrypts", asked=not_run_record())]).text == "nothing was run"
+
+
+def test_the_order_in_which_records_come_does_not_matter(tmp_path):
+    def cards(arranged):
+        def run_all(cells):
+            made_of = [
+                run(ladder=(sent(0, 0, "clear", 1),)).model_copy(update={"id": cell.id}) for cell in cells
+            ]
+            return arranged(made_of)
+
+        asked = (question("errors"),)
+        ((found, grades),) = grade([subject.subject("bind")], tmp_path, run_all, asked)
+        return card.accepted(found, grades)
+
+    assert cards(list) == cards(lambda runs: list(reversed(runs)))

@@ -64,7 +64,8 @@ def grade(
     for number, subject in enumerate(subjects):
         grades = []
         for question in questions:
-            found = runs.get((number, question.name), {})
+            returned = runs.get((number, question.name), {})
+            found = {name: returned[name] for name in question.experiments(subject) if name in returned}
             paths = tuple(sorted(files[run.id] for run in found.values()))
             grades.append(Grade(question, question.answer(subject, found), paths, found))
         cards.append((subject, tuple(grades)))
