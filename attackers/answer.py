@@ -37,7 +37,7 @@ class Answer(Selecting):
         if not self.wanted(query.question):
             return None
         chosen = self.parameters
-        response = dns.message.make_response(query.message)
+        response = query.respond()
         response.set_rcode(dns.rcode.from_text(chosen.rcode))
         if response.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             response.flags |= dns.flags.AA

@@ -51,13 +51,13 @@ class DenyDelegation(Rewriter):
             return None
         self.matched()
         parent = self.scene.zones[self.scene.closest_zone(child.parent())]
-        denial = dns.message.make_response(response.query.message)
-        denial.flags |= dns.flags.AA
-        denial.set_rcode(dns.rcode.NXDOMAIN)
-        denial.authority += parent.negative_soa
+        message.flags |= dns.flags.AA
+        message.set_rcode(dns.rcode.NXDOMAIN)
+        message.authority[:] = parent.negative_soa
+        message.additional.clear()
         if self.parameters.proofs == "genuine":
-            denial.authority += _proofs(parent, child)
-        return Replace(denial)
+            message.authority += _proofs(parent, child)
+        return Replace(message)
 
 
 def _cut(message: dns.message.Message) -> dns.name.Name | None:

@@ -46,7 +46,7 @@ class DenySvcb(Rewriter):
         how = self.parameters.how
         if how == "drop":
             return Drop()
-        response = dns.message.make_response(asked)
+        response = query.respond()
         if how == "servfail":
             response.set_rcode(dns.rcode.SERVFAIL)
             return Reply(response)

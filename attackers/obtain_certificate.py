@@ -56,7 +56,7 @@ class ObtainCertificate(Attacker):
         if question is None or question.rdtype != dns.rdatatype.TXT or question.name not in self._answers:
             return None
         self.matched()
-        response = dns.message.make_response(asked)
+        response = query.respond()
         response.flags |= dns.flags.AA
         text = f'"{self._answers[question.name]}"'
         response.answer.append(dns.rrset.from_text(question.name, FORGED_TTL, "IN", "TXT", text))

@@ -54,6 +54,6 @@ class Truncate(Attacker):
         if query.transport is not Transport.UDP:
             return None
         self.matched()
-        response = dns.message.make_response(query.message)
+        response = query.respond()
         response.flags |= dns.flags.TC
         return Reply(response)

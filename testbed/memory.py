@@ -254,6 +254,8 @@ class MemoryNetwork:
                     self.now += seconds
                 case Delay():
                     raise TransportError(Failure.TIMEOUT, "TLS handshake")
+                case Reset() if protocol == "tcp":
+                    raise TransportError(Failure.RESET)
                 case action:
                     _refuse(action, timed_out="TLS handshake")
             if not line.terminated and protocol == "tcp":

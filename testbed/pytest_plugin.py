@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group = parser.getgroup("adox")
     group.addoption("--adox-results", metavar="DIR", help="Keep the evidence of scenarios in this folder.")
+    group.addoption(
+        "--adox-shard", metavar="I/N", help="Only part I of N of the scenarios, for one of several runners."
+    )
     group.addoption("--adox-seed", type=int, default=0, help="Seed of everything that is random.")
 
 
@@ -40,6 +43,25 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.suffix != ".yaml" or not folders & {folder.name for folder in file_path.parents}:
         return None
     return ScenarioFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the scenarios of other runners out, after those that an expression leaves out."""
+    text = config.getoption("--adox-shard")
+    scenarios = [item for item in items if isinstance(item, ScenarioItem)]
+    if text is None or not scenarios:
+        return
+    from testbed.run import shard as shards  # noqa: PLC0415
+
+    try:
+        part = shards.parse(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"--adox-shard: {error}") from error
+    ours = {cell.id for cell in shards.cells_of([item.cell for item in scenarios], part)}
+    left_out: set[pytest.Item] = {item for item in scenarios if item.cell.id not in ours}
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -81,7 +103,7 @@ class ScenarioItem(pytest.Item):
 
     def __init__(self, *, cell: Cell, **options: Any) -> None:
         super().__init__(**options)
-        self._cell = cell
+        self.cell = cell
 
     def runtest(self) -> None:
         """Run it in this process's worker; skipped where no sandbox can be made."""
@@ -89,7 +111,7 @@ class ScenarioItem(pytest.Item):
         from testbed.reports.summary import Status, status  # noqa: PLC0415
 
         try:
-            (run,) = self._pool().run([self._cell])
+            (run,) = self._pool().run([self.cell])
         except SandboxError as error:
             pytest.skip(str(error))
         self.user_properties.append(("verdict", str(run.verdict)))
@@ -116,7 +138,7 @@ class ScenarioItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where it stands, and its title."""
-        return self.path, self._cell.line - 1, f"{self._cell.id}: {self._cell.scenario.title}"
+        return self.path, self.cell.line - 1, f"{self.cell.id}: {self.cell.scenario.title}"
 
 
 def _explained(run: Run) -> Iterator[str]:

@@ -24,6 +24,15 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
+class Standing(StrEnum):
+    """How a run stands to the result that its resolver's authors have accepted."""
+
+    SAME = "as accepted"
+    BETTER = "better than accepted"
+    WORSE = "worse than accepted"
+    LOST = "no longer run"
+
+
 Secret = Literal["none", "zone", "name"]
 """What an attacker may learn: nothing, the sensitive zone, or the whole sensitive name."""
 
@@ -155,11 +164,19 @@ class Run(Outcome):
     policy: str
     cell: dict[str, Any] = {}
     claim: int | None = None
+    file: str = ""
+    """The scenario file: relative to the working directory, where it is below that."""
+    line: int = 0
+    """Where in the file it is said what is expected; 0 is nowhere."""
     says: str = ""
     why: str = ""
     expected: bool | None = None
     mismatches: tuple[str, ...] = ()
     """How the outcome differs from the expectation, one text per field: "leak: expected none, got name"."""
+    standing: Standing | None = None
+    """None where nothing is accepted of this run, or nothing is known of it now."""
+    changes: tuple[str, ...] = ()
+    """How the outcome differs from the accepted one, one text per field: "leak: accepted none, got name"."""
     as_claimed: bool | None = None
     """Whether it came out as the document says that the claim comes from; None where there is no claim, or
     no outcome."""
@@ -177,6 +194,8 @@ class Report(_Model):
     """What ``adox run --json`` prints."""
 
     schema_version: int = Field(default=1, alias="schema", serialization_alias="schema")
+    shard: str | None = None
+    """Which part of the whole this is, where several runners share the work: "2/3"."""
     runs: tuple[Run, ...]
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

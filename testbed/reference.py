@@ -11,6 +11,7 @@ on every machine: no times, and no octets, as the length of an ECDSA signature i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,25 @@ PACKET = "packet"
 OCTETS = "octets"
 """The field with a number of octets. Signatures in handshakes vary in length."""
 
-NOT_COMPARED = (PACKET, OCTETS)
+ENGINE = "engine"
+"""The field that names the resolver, where a file of accepted results is one's own."""
+
+NOT_COMPARED = (PACKET, OCTETS, ENGINE)
 
 _FLAGS = ("downgrade", "hijack", "denial", "detected", "fired")
 _NUMBERS = ("encrypting_share", "changed_rrsets", "changed_zones")
 _YES = "yes"
+_WORD = re.compile(r"\S+")
 
 
 class UnreadableError(ValueError):
-    """A text is no list of results. The message says which line, and why."""
+    """A text is no list of results. ``line`` and ``column`` count from 1; ``message`` says why."""
+
+    def __init__(self, line: int, column: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+        self.column = column
+        self.message = message
 
 
 def entry(run: Run) -> dict[str, str]:
@@ -85,41 +96,68 @@ def _baseline(outcome: Outcome) -> str:
 
 def entries(runs: Iterable[Run]) -> dict[str, Entry]:
     """What is kept of runs, by id."""
-    return {visible(run.id).replace(" ", "_"): entry(run) for run in runs}
+    return {name_of(run.id): entry(run) for run in runs}
+
+
+def name_of(id: str) -> str:
+    """The id of a run as it stands in a line."""
+    return visible(id).replace(" ", "_")
 
 
 def write(kept: Mapping[str, Entry], title: str) -> str:
     """A text with a line for each run, and a title above them."""
     lines = [f"# {title}", "# id verdict name=value ...; a name alone: yes"]
-    lines += [_line(id, kept[id]) for id in sorted(kept)]
+    lines += [line(id, kept[id]) for id in sorted(kept)]
     return "\n".join(lines) + "\n"
 
 
-def _line(id: str, kept: Entry) -> str:
+def line(id: str, kept: Entry) -> str:
+    """The line of a run."""
     parts = [id, kept[VERDICT]]
     parts += [name if value == _YES else f"{name}={value}" for name, value in kept.items() if name != VERDICT]
     return " ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A run as it stands in a text: where, and in which column each of its fields begins."""
+
+    number: int
+    id: str
+    kept: Entry
+    columns: Mapping[str, int]
+
+
 def parse(text: str) -> dict[str, Entry]:
     """The results in a text that ``write`` made. Raises UnreadableError for anything else."""
-    found: dict[str, Entry] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#") or not line.strip():
+    return {line.id: line.kept for line in lines(text)}
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The results in a text, line by line. Raises UnreadableError for what is none."""
+    known: set[str] = set()
+    for number, written in enumerate(text.splitlines(), 1):
+        if written.startswith("#") or not written.strip():
             continue
-        id, *words = line.split()
-        if not words or words[0] not in set(Verdict):
-            raise UnreadableError(f"line {number}: there is no verdict after {id!r}")
-        if id in found:
-            raise UnreadableError(f"line {number}: {id!r} stands there twice")
-        kept = {VERDICT: words[0]}
-        for word in words[1:]:
-            name, equals, value = word.partition("=")
-            if not name or name in kept or (equals and not value):
-                raise UnreadableError(f"line {number}: {word!r} is no name=value, or stands there twice")
-            kept[name] = value if equals else _YES
-        found[id] = kept
-    return found
+        found = _parse_line(number, written)
+        if found.id in known:
+            raise UnreadableError(number, 1, f"{found.id!r} stands there twice")
+        known.add(found.id)
+        yield found
+
+
+def _parse_line(number: int, written: str) -> Line:
+    (id, column), *words = ((word[0], word.start() + 1) for word in _WORD.finditer(written))
+    if not words or words[0][0] not in set(Verdict):
+        raise UnreadableError(number, words[0][1] if words else column, f"there is no verdict after {id!r}")
+    kept, columns = {VERDICT: words[0][0]}, {VERDICT: words[0][1]}
+    for word, column in words[1:]:
+        name, equals, value = word.partition("=")
+        if not name or name in kept or (equals and not value):
+            raise UnreadableError(number, column, f"{word!r} is no name=value, or stands there twice")
+        kept[name] = value if equals else _YES
+        columns[name] = column
+    return Line(number, id, kept, columns)
 
 
 @dataclass(frozen=True, slots=True)

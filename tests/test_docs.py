@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+import typer
+from ruamel.yaml import YAML
 from worlds import network, scene_of, world
 
 from testbed import reference
@@ -78,6 +81,45 @@ def test_the_course_shows_accepted_results_and_runs_what_there_is():
         assert (accepted[id_]["verdict"], accepted[id_].get("leak", "none")) == (verdict, leak), id_
     for path in re.findall(r"adox run (scenarios/[\w./-]+)", page):
         assert (ROOT / path).exists(), path
+
+
+CI = ROOT / "docs" / "ci.md"
+
+
+def options_of(command):
+    module = importlib.import_module(f"testbed.cli.{command}")
+    made = typer.Typer()
+    made.command()(module.command)
+    found = typer.main.get_command(made)
+    return {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def test_the_commands_of_the_page_about_ci_take_the_options_that_it_gives_them():
+    text = CI.read_text()
+    lines = re.findall(r"\badox (run|report) ([^\n`]*(?:\n {10}\S[^\n]*)?)", text)
+    assert {command for command, _ in lines} == {"run", "report"}
+    for command, rest in lines:
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options_of(command), (command, rest)
+
+
+def test_the_workflow_of_the_page_about_ci_is_one():
+    (text,) = blocks(CI, "yml")
+    workflow = YAML(typ="safe").load(text)
+    jobs = workflow["jobs"]
+    assert {job["needs"] for job in jobs.values() if "needs" in job} <= set(jobs)
+    parts = jobs["adox"]["strategy"]["matrix"]["part"]
+    scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    (sharded,) = (script for script in scripts if "--shard" in script)
+    assert f"--shard ${{{{ matrix.part }}}}/{len(parts)}" in sharded
+    (report,) = (script for script in scripts if "adox report" in script)
+    assert " ".join(f"{part}.json" for part in parts) in report
+    assert all("uses" in step or "run" in step for job in jobs.values() for step in job["steps"])
+
+
+def test_the_accepted_results_that_the_page_about_ci_shows_are_some():
+    kept = (ROOT / "tests" / "wire" / "own-resolver" / "accepted.txt").read_text()
+    _, _, shown = kept.partition("\n\n")
+    assert "".join(f"    {line}\n" for line in shown.splitlines()) in CI.read_text()
 
 
 def test_every_attacker_is_in_the_catalogue_page():

@@ -39,6 +39,17 @@ def test_k_selects(pytester, folder):
     assert line.endswith("mine/first[policy=strict]")
 
 
+def test_runners_share_what_is_selected(pytester, folder):
+    (folder / "second.yaml").write_text(SCENARIO.format(leak="name").replace("mine/first", "mine/second"))
+    parts = [collected(pytester, "scenarios", "--adox-shard", f"{part}/2", "-k", "strict") for part in (1, 2)]
+    assert [len(part) for part in parts] == [1, 1]
+    assert len({line for part in parts for line in part}) == 2
+    assert len(collected(pytester, "scenarios", "--adox-shard", "1/1")) == 4
+    result = pytester.runpytest_subprocess("scenarios", "--adox-shard", "3/2", "--collect-only")
+    result.stderr.fnmatch_lines(["*--adox-shard: '3/2' is no part of a whole*"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_yaml_files_elsewhere_are_left_alone(pytester, folder):
     other = pytester.mkdir("other")
     (other / "first.yaml").write_text("anything: goes\n")

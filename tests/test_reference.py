@@ -62,6 +62,12 @@ def test_what_is_wrong_is_said_with_its_line(line, complaint):
         parse(f"# a comment\n{line}\n")
 
 
+def test_a_line_knows_where_its_words_are():
+    (line,) = reference.lines("# a comment\n\na/b   leak  leak=name downgrade\n")
+    assert (line.number, line.id) == (3, "a/b")
+    assert line.columns == {"verdict": 7, "leak": 13, "downgrade": 23}
+
+
 @given(st.text())
 def test_garbage_is_refused_or_read(text):
     try:

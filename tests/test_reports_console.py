@@ -7,6 +7,7 @@ import pytest
 import records
 from rich.console import Console
 
+from testbed.record import Standing
 from testbed.reports import console
 from testbed.reports.summary import tshark
 
@@ -89,6 +90,21 @@ def test_what_differs_names_the_packet_and_the_command():
     assert "? svcb-query/forged-denial" in text
     assert "the attack never fired" in text
     assert "≠ ds-glue" not in text
+
+
+def test_what_is_accepted_is_marked_and_not_explained():
+    text = printed([records.unexpected(standing=Standing.SAME), records.safe()])
+    assert "● leak name ↓ ≈" in text
+    assert "≈ not as expected, but accepted" in text
+    assert "≠" not in text
+    assert "verdict: expected denial" not in text
+    assert "2 runs: 1 as expected, 1 as accepted" in text
+
+
+def test_what_is_worse_than_accepted_says_in_what():
+    text = printed([records.safe(standing=Standing.WORSE, changes=("leak: accepted none, got name",))])
+    assert "≠ basic/all-links-secure[policy=strict]" in text
+    assert "leak: accepted none, got name" in text
 
 
 def test_no_style_outside_a_terminal_or_with_no_color(monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 import records
 
 from testbed.findings import visible
-from testbed.record import Verdict
+from testbed.record import Standing, Verdict
 from testbed.reports import html as report
 
 VOID = {"meta", "br", "input", "link", "img", "hr"}
@@ -225,3 +225,14 @@ def test_a_hundred_runs_are_small_and_quick(folder):
     text = rendered(runs, folder)
     assert time.process_time() - started < 1
     assert len(text.encode()) < 3_000_000
+
+
+def test_accepted_results_are_told_from_new_failures(tmp_path):
+    known = records.unexpected(standing=Standing.SAME)
+    worse = records.safe(standing=Standing.WORSE, changes=("leak: accepted none, got name",))
+    lines = Page(report.write([known, worse], tmp_path).read_text()).text
+    text = " ".join(lines)
+    assert "≈ accepted" in text
+    assert "Worse than accepted" in text
+    assert "leak: accepted none, got name" in text
+    assert "expected denial, got leak" not in text

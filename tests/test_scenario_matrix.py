@@ -33,6 +33,17 @@ def test_every_combination_in_the_order_of_the_file():
     assert (last.scenario.id, last.line) == ("section/name", 1)
 
 
+def test_a_cell_knows_the_line_of_its_rule():
+    rules = "expect:\n  - when: {attack.0.with.how: drop}\n    verdict: denial\n  - verdict: leak\n"
+    text = with_matrix("attack.0.with.how: [drop, forge]", expect=rules)
+    lines = text.splitlines()
+    assert [lines[each.expected_at - 1].split()[1] for each in cells(text)] == ["when:", "verdict:"]
+    (single,) = cells(changed())
+    assert changed().splitlines()[single.expected_at - 1] == "  verdict: leak"
+    (open_end,) = cells(changed(("expect:\n  verdict: leak\n", "")))
+    assert open_end.expected_at == 1
+
+
 @pytest.mark.parametrize(
     ("axis", "expected"),
     [

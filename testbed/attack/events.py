@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import dns.flags
 import dns.message
 import dns.rrset
 
 from testbed.attack.actions import Substitute
+from testbed.core.message import PAYLOAD
 from testbed.core.transfer import Incoming, transfer
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
@@ -38,6 +40,16 @@ class Query:
         """
         asked = dns.message.from_wire(self.wire, question_only=True).question
         return asked[0] if asked else None
+
+    def respond(self) -> dns.message.Message:
+        """An empty response to it, with EDNS as the servers have it: DO is copied (RFC 3225 section 3).
+
+        Raises dns.exception.DNSException when the query cannot be read.
+        """
+        query = self.message
+        response = dns.message.make_response(query, our_payload=PAYLOAD)
+        response.ednsflags |= query.ednsflags & dns.flags.DO
+        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ class Transfer:
 
     def of(self, zone: Zone) -> Substitute:
         """The action that puts another zone into its place."""
-        return Substitute(tuple(transfer(zone, lambda: dns.message.make_response(self.query.message))))
+        return Substitute(tuple(transfer(zone, self.query.respond)))
 
 
 _BY_PORT = {

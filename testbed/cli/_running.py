@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
@@ -38,12 +38,13 @@ def play(
     results: Path | None,
     seed: int,
     screen: Console,
+    judge: Callable[[Run], Run] = lambda run: run,
     *,
     measured: bool = True,
 ) -> tuple[list[Run], float]:
     """Run cells and show how it goes; their records, in the cells' order, and how many seconds it took.
 
-    Exits where no sandbox can be made.
+    ``judge`` says more about a run before it is shown. Exits where no sandbox can be made.
     """
     runs: list[Run] = []
     try:
@@ -51,7 +52,7 @@ def play(
             Pool(jobs or len(os.sched_getaffinity(0)), seed, results, measured=measured) as pool,
             console.Progress(len(cells), screen) as progress,
         ):
-            for run in pool.run(cells):
+            for run in map(judge, pool.run(cells)):
                 runs.append(run)
                 progress.finished(run)
     except SandboxError as error:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from testbed.cli import ExitCode
+from testbed.cli._accepting import Accept, AcceptInconclusive, BaselineFile, baseline, gone
+from testbed.cli._reporting import Github, JsonFile, JunitFile, Page, Reports, SarifFile, exit_code
 from testbed.cli._running import play
 from testbed.engines import catalogue
-from testbed.reports import console, html, jsonfile, junit
-from testbed.reports.summary import Status, status
+from testbed.run import shard as shards
 from testbed.scenario.cell import Cell
 from testbed.scenario.engine import REFERENCE, engine_named
 from testbed.scenario.errors import ScenarioError
-from testbed.scenario.load import SCENARIOS, collect
+from testbed.scenario.load import SCENARIOS, collect, selector
 
 RUNS = Path("results/runs")
 """Where evidence goes, below the working directory."""
-
-_GOOD = (Status.AS_EXPECTED, Status.UNJUDGED, Status.SKIPPED, Status.NOT_APPLICABLE)
 
 
 def command(
@@ -39,6 +37,13 @@ def command(
     engine: Annotated[
         str | None, typer.Option(metavar="E", help="Run this resolver instead of the scenarios' own.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only part I of N: each of several runners takes another."),
+    ] = None,
+    baseline_file: BaselineFile = None,
+    accept: Accept = False,
+    accept_inconclusive: AcceptInconclusive = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Workers; default: one for each CPU.")
     ] = None,
@@ -47,38 +52,47 @@ def command(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the evidence; default: a new one in results/runs."),
     ] = None,
-    json_file: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the records as JSON; - is stdout.")
-    ] = None,
-    junit_file: Annotated[
-        str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML; - is stdout.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write an HTML page with diagrams.")
-    ] = None,
+    json_file: JsonFile = None,
+    junit_file: JunitFile = None,
+    sarif_file: SarifFile = None,
+    report: Page = None,
+    github: Github = None,
 ) -> None:
     """Run scenarios, and compare what happened with what is expected.
 
-    Exit status: 0 all as expected, 1 some verdict differs, 2 unusable input, 3 this machine cannot run it.
+    Exit status: 0 all as expected or accepted, 1 some result is not, 2 unusable input, 3 this machine cannot
+    run it.
     """
-    cells = collect(paths or [SCENARIOS], expression)
+    known = baseline(baseline_file, accept, accept_inconclusive)
+    select = selector(expression)
+    places = paths or [SCENARIOS]
+    every = collect(places)
+    cells = select(every)
     if engine is not None:
         cells = [_with_engine(cell, engine) for cell in cells]
+    if shard is not None:
+        cells = _part(cells, shard)
     folder = results or RUNS / datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")
-    screen = console.terminal(sys.stderr if "-" in (json_file, junit_file) else sys.stdout)
-    runs, seconds = play(cells, jobs, folder, seed, screen)
-    console.report(runs, screen, seconds)
-    if json_file is not None:
-        jsonfile.write(runs, json_file)
-    if junit_file is not None:
-        junit.write(runs, junit_file)
-    if report is not None:
-        screen.print(f"Report: {html.write(runs, report)}", highlight=False)
+    reports = Reports(json_file, junit_file, sarif_file, report, github, shard)
+    screen = reports.screen()
+    notes: list[str] = []
+    if known is None:
+        runs, seconds = play(cells, jobs, folder, seed, screen)
+    else:
+        known.check(cells)
+        runs, seconds = play(cells, jobs, folder, seed, screen, known.judge)
+        runs, notes = known.compare(runs, gone(known.accepted, every, places))
+    reports.write(runs, screen, notes, seconds)
     screen.print(f"Evidence: {folder}", highlight=False)
-    if runs and all(status(run) is Status.SKIPPED for run in runs):
-        raise typer.Exit(ExitCode.CANNOT_RUN)
-    good = all(status(run) in _GOOD for run in runs)
-    raise typer.Exit(ExitCode.AS_EXPECTED if good else ExitCode.DIFFERS)
+    raise typer.Exit(exit_code(runs))
+
+
+def _part(cells: Sequence[Cell], shard: str) -> list[Cell]:
+    """The cells of one runner. Raises ScenarioError for a text that names no part."""
+    try:
+        return shards.cells_of(cells, shards.parse(shard))
+    except ValueError as error:
+        raise ScenarioError("--shard", 0, 0, str(error)) from error
 
 
 def _with_engine(cell: Cell, engine: str) -> Cell:

@@ -79,16 +79,18 @@ class _End:
         self,
         take: Callable[[bytes], None],
         end: Callable[[TransportError | None], None],
+        drained: Callable[[], None],
     ) -> None:
         self.received = take
         self.ended = end
-
-    def drained(self) -> None:
-        """There is room again; nothing here waits for it."""
+        self.drained = drained
 
 
 class _Flow:
-    """A connection that was taken, with the one to the server once that is wanted."""
+    """A connection that was taken, with the one to the server once that is wanted.
+
+    When one end will send no more, the other end is told so, and may still send (RFC 9293 section 3.6).
+    """
 
     def __init__(
         self,
@@ -106,7 +108,9 @@ class _Flow:
         self._up: Stream | None = None
         self._connecting: socket.socket | None = None
         self._waiting: list[bytes] = []
-        self._down = Stream(sock, _End(self._from_resolver, self._resolver_ended))
+        self._delayed = {"server": 0, "resolver": 0}
+        self._ended = {"server": False, "resolver": False}
+        self._down = Stream(sock, _End(self._from_resolver, self._resolver_ended, self._settle))
 
     def abort(self) -> None:
         """Reset both sides."""
@@ -145,8 +149,9 @@ class _Flow:
             sock.close()
             self.abort()
             return
-        self._up = Stream(sock, _End(self._from_server, self._server_ended))
+        self._up = Stream(sock, _End(self._from_server, self._server_ended, self._settle))
         self._upstream_ready()
+        self._settle()
 
     def _send_up(self, data: bytes) -> None:
         """Send to the server, now or once it is connected; what comes after the end is lost."""
@@ -172,16 +177,31 @@ class _Flow:
         self._down.write(data)
 
     def _resolver_ended(self, error: TransportError | None) -> None:
-        if error is None:
-            self._finish()
-        else:
-            self.abort()
+        self._end_of("resolver", error)
 
     def _server_ended(self, error: TransportError | None) -> None:
-        if error is None:
+        self._end_of("server", error)
+
+    def _end_of(self, end: str, error: TransportError | None) -> None:
+        self._ended[end] = True
+        if error is not None:
+            self.abort()
+        elif self._up is None and self._connecting is None:
             self._finish()
         else:
-            self.abort()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Pass on that an end will send no more once all that it sent is on its way; let go after both."""
+        if self._up is None:
+            return
+        if self._ended["resolver"] and not self._delayed["resolver"]:
+            self._up.finish()
+        if self._ended["server"] and not self._delayed["server"]:
+            self._down.finish()
+        left = self._delayed["resolver"] + self._delayed["server"] + self._up.unsent + self._down.unsent
+        if all(self._ended.values()) and not left:
+            self._finish()
 
 
 class _MessageFlow(_Flow):
@@ -198,20 +218,23 @@ class _MessageFlow(_Flow):
         """Take plaintext from the resolver."""
         self._queries.feed(data)
         while (message := self._queries.next_message()) is not None:
-            self._dispose(self._pending.query(message), self._to_server, self._to_resolver)
+            self._dispose(self._pending.query(message), "resolver", self._to_server, self._to_resolver)
 
     def _relay_responses(self, data: bytes) -> None:
         """Take plaintext from the server."""
         self._responses.feed(data)
         while (message := self._responses.next_message()) is not None:
             for fate in self._pending.responses(message):
-                self._dispose(fate, self._to_resolver, self._to_server)
+                self._dispose(fate, "server", self._to_resolver, self._to_server)
 
-    def _dispose(self, fate: Fate, onwards: Callable[[bytes], None], back: Callable[[bytes], None]) -> None:
+    def _dispose(
+        self, fate: Fate, sender: str, onwards: Callable[[bytes], None], back: Callable[[bytes], None]
+    ) -> None:
         match fate:
             case Forward(wire, delay):
                 if delay:
-                    self._loop.call_later(delay, onwards, wire)
+                    self._delayed[sender] += 1
+                    self._loop.call_later(delay, self._let_go, sender, onwards, wire)
                 else:
                     onwards(wire)
             case Return(wire):
@@ -220,6 +243,12 @@ class _MessageFlow(_Flow):
                 self.abort()
             case Drop():
                 return
+
+    def _let_go(self, sender: str, onwards: Callable[[bytes], None], wire: bytes) -> None:
+        """Send on what was delayed."""
+        self._delayed[sender] -= 1
+        onwards(wire)
+        self._settle()
 
     def _to_resolver(self, wire: bytes) -> None:
         if not self._down.closed:
@@ -331,6 +360,14 @@ class _TlsFlow(_MessageFlow):
                 self.abort()
                 return
         self._send_up(data)
+
+    def _end_of(self, end: str, error: TransportError | None) -> None:
+        if error is None and self._take == self._take_records:
+            self._finish()
+            return
+        if error is None and self._take == self._take_hello:
+            self._pass_on()  # it was none, or will not be whole
+        super()._end_of(end, error)
 
     def _finish(self) -> None:
         """Close both sides in good order: sessions that were terminated, too (RFC 8446 section 6.1)."""

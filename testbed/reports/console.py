@@ -20,7 +20,19 @@ from rich.text import Text
 
 from testbed.findings import at_rest, decisive, visible
 from testbed.record import Run, Verdict
-from testbed.reports.summary import Matrix, Row, Status, axes, capture_path, matrix, status, tally, tshark
+from testbed.reports.summary import (
+    Matrix,
+    Row,
+    Status,
+    axes,
+    capture_path,
+    differing,
+    fails,
+    matrix,
+    status,
+    tally,
+    tshark,
+)
 
 REDRAW_S = 0.1
 """The live display is drawn again no sooner than this many seconds after the last time."""
@@ -50,11 +62,12 @@ class Signs:
     downgrade: str
     at_rest: str
     differs: str
+    known: str
     unjudged: str
 
 
-_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-/", strict=True)), "↓", "○", "≠", "·")
-_ASCII = Signs(dict(zip(Verdict, "X*v#+?-/", strict=True)), "v", "o:", "!=", ".")
+_UNICODE = Signs(dict(zip(Verdict, "✖●▼■✔?-/", strict=True)), "↓", "○", "≠", "≈", "·")
+_ASCII = Signs(dict(zip(Verdict, "X*v#+?-/", strict=True)), "v", "o:", "!=", "~", ".")
 
 
 def terminal(stream: TextIO | None = None, width: int | None = None) -> Console:
@@ -78,7 +91,7 @@ class _Writer:
     def __init__(self, console: Console) -> None:
         self.encoding = console.encoding or "ascii"
         try:
-            "".join([*_UNICODE.verdicts.values(), "↓○≠·"]).encode(self.encoding)
+            "".join([*_UNICODE.verdicts.values(), "↓○≠≈·"]).encode(self.encoding)
             self.signs = _UNICODE
         except (UnicodeEncodeError, LookupError):
             self.signs = _ASCII
@@ -102,6 +115,8 @@ class _Writer:
             badge.append_text(self.text(f" {self.signs.at_rest}{rest}", "dim"))
         if status(run) is Status.DIFFERS:
             badge.append_text(self.text(f" {self.signs.differs}", "bold reverse red"))
+        elif status(run) is Status.KNOWN:
+            badge.append_text(self.text(f" {self.signs.known}", "dim"))
         elif status(run) is Status.UNJUDGED:
             badge.append_text(self.text(f" {self.signs.unjudged}", "dim"))
         return badge
@@ -132,7 +147,7 @@ def report(runs: Sequence[Run], console: Console, elapsed_s: float | None = None
         console.print(_table(table, writer, console.width))
         console.print(_legend(runs, writer))
     for run in table.runs:
-        if status(run) in (Status.DIFFERS, Status.INCONCLUSIVE):
+        if fails(run):
             console.print()
             console.print(_details(run, writer))
             _commands(run, writer, console)
@@ -202,6 +217,7 @@ def _legend(runs: Sequence[Run], writer: _Writer) -> Text:
         (any(run.downgrade for run in runs), f"{signs.downgrade} downgraded"),
         (any(at_rest(run) != "none" for run in runs), f"{signs.at_rest} exposed at rest, without any attack"),
         (any(status(run) is Status.DIFFERS for run in runs), f"{signs.differs} not as expected"),
+        (any(status(run) is Status.KNOWN for run in runs), f"{signs.known} not as expected, but accepted"),
         (any(status(run) is Status.UNJUDGED for run in runs), f"{signs.unjudged} nothing was expected"),
     ]
     return writer.text("   ".join(text for occurs, text in parts if occurs), "dim")
@@ -226,7 +242,7 @@ def _details(run: Run, writer: _Writer) -> Group:
     )
     values = {"policy": run.policy, **axes(run)}
     lines = [writer.text(f"{run.title} ({_axes(values)})")]
-    lines += [writer.text(mismatch) for mismatch in run.mismatches if status(run) is Status.DIFFERS]
+    lines += [writer.text(text) for text in differing(run) if status(run) is Status.DIFFERS]
     if run.reason:
         lines.append(writer.text(run.reason))
     found = decisive(run)
@@ -296,7 +312,7 @@ class Progress:
         if self._live is None:
             self._console.print(self._line(run), soft_wrap=True)
             return
-        if status(run) in (Status.DIFFERS, Status.INCONCLUSIVE):
+        if fails(run):
             self._live.console.print(self._line(run))
         if self.done == self.total or self._clock() - self._drawn >= REDRAW_S:
             self._draw()

@@ -24,6 +24,7 @@ from testbed.reports.summary import (
     anchors,
     axes,
     capture_path,
+    differing,
     matrix,
     section,
     status,
@@ -91,6 +92,7 @@ class _Detail:
     run: Run
     anchor: str
     status: Status
+    differing: tuple[str, ...]
     section: str
     axes: dict[str, str]
     ladder: str | None
@@ -175,8 +177,8 @@ def _source(name: str) -> str:
 
 def _first_open(runs: Sequence[Run]) -> Run | None:
     """The first run that differs from what was expected, or else the worst."""
-    differing = (run for run in runs if status(run) is Status.DIFFERS)
-    return next(differing, min(runs, key=lambda run: list(Verdict).index(run.verdict), default=None))
+    failures = (run for run in runs if status(run) is Status.DIFFERS)
+    return next(failures, min(runs, key=lambda run: list(Verdict).index(run.verdict), default=None))
 
 
 def _cells(row: Row, column: str) -> list[Run]:
@@ -189,6 +191,7 @@ def _detail(run: Run, anchor: str, folder: Path, is_open: bool) -> _Detail:
         run=run,
         anchor=anchor,
         status=status(run),
+        differing=differing(run),
         section=section(run),
         axes=axes(run),
         ladder=drawing.svg if drawing else None,

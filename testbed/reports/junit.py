@@ -8,7 +8,17 @@ from xml.etree import ElementTree as ET
 from testbed.findings import HOW, at_rest, visible
 from testbed.record import Run
 from testbed.reports.output import write_text
-from testbed.reports.summary import Status, axes, capture_path, matrix, section, status, took, tshark
+from testbed.reports.summary import (
+    Status,
+    axes,
+    capture_path,
+    differing,
+    matrix,
+    section,
+    status,
+    took,
+    tshark,
+)
 
 TRACE_TAIL = 20
 """How many of the resolver's last decisions a failure quotes."""
@@ -62,7 +72,7 @@ def _case(run: Run) -> ET.Element:
         error = ET.SubElement(case, "error", {"message": visible(run.reason), "type": run.verdict})
         error.text = _body(run)
     elif kind is Status.DIFFERS:
-        message = visible("; ".join(run.mismatches))
+        message = visible("; ".join(differing(run)))
         failure = ET.SubElement(case, "failure", {"message": message, "type": run.verdict})
         failure.text = _body(run)
     return case
@@ -80,6 +90,7 @@ def _properties(run: Run) -> dict[str, str]:
         "leak": run.leak,
         "exposed_at_rest": at_rest(run),
         **{name: str(value).lower() for name, value in flags.items()},
+        **({} if run.standing is None else {"standing": run.standing}),
         "seed": str(run.seed),
         **({} if run.evidence is None else {"evidence": run.evidence}),
     }

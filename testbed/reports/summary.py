@@ -16,8 +16,8 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
-from testbed.findings import visible
-from testbed.record import Run, Spent, Verdict
+from testbed.findings import decisive, visible
+from testbed.record import Run, Spent, Standing, Verdict
 from testbed.scenario.matrix import short_names
 
 POLICY_AXIS = "resolver.policy"
@@ -29,9 +29,10 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 class Status(StrEnum):
-    """What a run means for whoever waits for the suite to pass. Only the first is a pass."""
+    """What a run means for whoever waits for the suite to pass. Only the first two are a pass."""
 
     AS_EXPECTED = "as expected"
+    KNOWN = "as accepted"
     DIFFERS = "differs"
     UNJUDGED = "no expectation"
     INCONCLUSIVE = "inconclusive"
@@ -40,16 +41,47 @@ class Status(StrEnum):
 
 
 def status(run: Run) -> Status:
-    """How a run counts. Inconclusive is never a pass, whatever the scenario expected."""
-    if run.verdict is Verdict.SKIPPED:
-        return Status.SKIPPED
-    if run.verdict is Verdict.NOT_APPLICABLE:
-        return Status.NOT_APPLICABLE
-    if run.verdict is Verdict.INCONCLUSIVE:
-        return Status.INCONCLUSIVE
+    """How a run counts. Inconclusive is never a pass, whatever the scenario expected.
+
+    Where results are accepted, what is worse than that differs, even if it is as the scenario expects.
+    """
+    if run.standing in (Standing.WORSE, Standing.LOST):
+        return Status.DIFFERS
+    if run.standing is not None and not run.expected:
+        return Status.KNOWN
+    if run.verdict in _NO_VERDICT:
+        return _NO_VERDICT[run.verdict]
     if run.expected is None:
         return Status.UNJUDGED
     return Status.AS_EXPECTED if run.expected else Status.DIFFERS
+
+
+_NO_VERDICT = {
+    Verdict.SKIPPED: Status.SKIPPED,
+    Verdict.NOT_APPLICABLE: Status.NOT_APPLICABLE,
+    Verdict.INCONCLUSIVE: Status.INCONCLUSIVE,
+}
+
+FAILING = (Status.DIFFERS, Status.INCONCLUSIVE)
+"""What makes a suite fail."""
+
+
+def fails(run: Run) -> bool:
+    """Whether a run makes the suite fail."""
+    return status(run) in FAILING
+
+
+def differing(run: Run) -> tuple[str, ...]:
+    """In what a run that differs does so, one text per field: from what is accepted, or else expected."""
+    return run.changes if run.standing in (Standing.WORSE, Standing.LOST) else run.mismatches
+
+
+def sentence(run: Run) -> str:
+    """A run in one line: which it is, in what it differs or why nothing is known, the packet to look at."""
+    why = "; ".join(differing(run)) or run.reason or str(run.verdict)
+    found = decisive(run)
+    shows = f" (packet {found.packet} on link {found.link}: {found.text})" if found is not None else ""
+    return visible(f"{run.id}: {why}{shows}")
 
 
 def took(spent: Spent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from testbed.scenario.cell import Cell
@@ -18,4 +19,12 @@ def identity(cell: Cell) -> dict[str, Any]:
         "policy": scenario.resolver.policy.name,
         "cell": dict(cell.cell),
         "claim": scenario.claim,
+        "file": _named(cell.path),
+        "line": cell.expected_at,
     }
+
+
+def _named(path: Path) -> str:
+    """A file as one names it in the working directory: the same on every machine where it is below that."""
+    whole, here = path.resolve(), Path.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)

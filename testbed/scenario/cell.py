@@ -29,7 +29,8 @@ class Cell:
     ``id`` is the scenario's, with the values of its axes in brackets. ``cell`` has these values by the path
     of the axis, ``labels`` as short texts by its short name. ``claimed`` is what the document says that the
     claim comes from, the expectation unless the file says otherwise; both are None where the file does not
-    say. ``path`` and ``line`` are where the scenario stands.
+    say. ``path`` and ``line`` are where the scenario stands, ``expected_at`` is the line of what is expected:
+    of the rule that applies, or of the scenario where there is none.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Cell:
     why: str
     path: Path
     line: int
+    expected_at: int
 
     @property
     def topology(self) -> Topology:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from testbed.scenario import matrix, rules, source
 from testbed.scenario.cell import Cell
 from testbed.scenario.context import DEFAULT_TOPOLOGY, Context
 from testbed.scenario.errors import ScenarioError, ScenarioErrors
+from testbed.scenario.expectation import Rule
 from testbed.scenario.matrix import Axis, AxisError, Choice, Complaint
 from testbed.scenario.model import Scenario
 from testbed.scenario.parts import SAID_OF_KEY
@@ -32,7 +33,7 @@ def collect(paths: Iterable[Path | str], expression: str | None = None) -> list[
     ``expression`` selects some of them, as ``testbed.scenario.select`` describes. Raises ScenarioError for
     whatever is unusable in any of the files, and when nothing is left.
     """
-    selects = matcher(expression) if expression is not None else None
+    select = selector(expression)
     cells: list[Cell] = []
     errors: list[ScenarioError] = []
     for path in _files(map(Path, paths), errors):
@@ -43,13 +44,26 @@ def collect(paths: Iterable[Path | str], expression: str | None = None) -> list[
     errors += _taken(cells)
     if errors:
         raise _together(errors)
-    if selects is None:
-        return cells
-    selected = [cell for cell in cells if selects(f"{cell.id} {cell.scenario.title}")]
-    if not selected:
-        message = f"selects none of the {len(cells)} scenarios; use words of their ids or titles"
-        raise ScenarioError(f"-k {quoted(expression)}", 0, 0, message)
-    return selected
+    return select(cells)
+
+
+def selector(expression: str | None) -> Callable[[list[Cell]], list[Cell]]:
+    """What picks those cells that an expression selects; all of them, where it is None.
+
+    Raises ScenarioError for a malformed expression; what it returns raises it when nothing is left.
+    """
+    if expression is None:
+        return lambda cells: cells
+    matches = matcher(expression)
+
+    def select(cells: list[Cell]) -> list[Cell]:
+        selected = [cell for cell in cells if matches(f"{cell.id} {cell.scenario.title}")]
+        if not selected:
+            message = f"selects none of the {len(cells)} scenarios; use words of their ids or titles"
+            raise ScenarioError(f"-k {quoted(expression)}", 0, 0, message)
+        return selected
+
+    return select
 
 
 def load_file(path: Path) -> list[Cell]:
@@ -86,11 +100,11 @@ def load_text(text: str, path: Path) -> list[Cell]:
         complaints += _useless_rules(tree, axes, cells)
     if complaints:
         raise _together(ScenarioError(path, *position, message) for position, message in complaints)
+    return [_cell(scenario, choice, path, tree) for scenario, choice in cells]
+
+
+def _cell(scenario: Scenario, choice: Choice, path: Path, tree: Node) -> Cell:
     line = tree.locate(("id",)).line
-    return [_cell(scenario, choice, path, line) for scenario, choice in cells]
-
-
-def _cell(scenario: Scenario, choice: Choice, path: Path, line: int) -> Cell:
     expected = rules.applying(scenario.expect, scenario, choice)
     claimed = rules.applying(scenario.claimed, scenario, choice) or expected
     return Cell(
@@ -103,7 +117,13 @@ def _cell(scenario: Scenario, choice: Choice, path: Path, line: int) -> Cell:
         why=(expected.why if expected else "") or scenario.why,
         path=path,
         line=line,
+        expected_at=_line_of(expected, scenario, tree) if expected else line,
     )
+
+
+def _line_of(rule: Rule, scenario: Scenario, tree: Node) -> int:
+    number = next(index for index, other in enumerate(scenario.expect) if other is rule)
+    return tree.locate(("expect", number)).line
 
 
 def _validated(tree: Node, folder: Path) -> Scenario | list[Complaint]:

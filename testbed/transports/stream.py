@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Protocol
 
@@ -43,6 +44,7 @@ class Stream:
         self._unsent = bytearray()
         self._reading = False
         self._over = False
+        self._finishing = False
         self._lingering: asyncio.TimerHandle | None = None
         self._discarded = 0
         self.closed = False
@@ -68,7 +70,7 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Send; what was sent to a stream that has ended is lost, as it would be on the way."""
-        if self.closed or not data:
+        if self.closed or self._finishing or not data:
             return
         if not self._unsent:
             try:
@@ -84,6 +86,17 @@ class Stream:
             data = data[sent:]
             self._loop.add_writer(self._fd, self._writable)
         self._unsent += data
+
+    def finish(self) -> None:
+        """Send FIN once all is on its way, and go on reading: the peer may have more to say."""
+        if not (self.closed or self._finishing):
+            self._finishing = True
+            self._shut_when_sent()
+
+    def _shut_when_sent(self) -> None:
+        if self._finishing and not self._unsent:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close with FIN; what is unsent is dropped.
@@ -141,6 +154,7 @@ class Stream:
         del self._unsent[:sent]
         if not self._unsent:
             self._loop.remove_writer(self._fd)
+            self._shut_when_sent()
             self._owner.drained()
 
     def _end(self, error: OSError | None) -> None:

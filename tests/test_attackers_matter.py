@@ -1,0 +1,36 @@
+"""Each attacker has an accepted run in which it matters, and one in which it meets its like and does not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from testbed import reference
+from testbed.attack import catalogue
+from testbed.attack.api import Capability
+from testbed.findings import visible
+from testbed.scenario.load import SCENARIOS, collect
+
+
+def matters(entry, passive):
+    """Whether an attacker learned something or did harm. Of what lies open at rest only those who read do."""
+    return entry.get("leak", "none") != "none" if passive else entry["verdict"] != "safe"
+
+
+@pytest.fixture(scope="module")
+def met():
+    """Attackers with whether they mattered, in every accepted run in which one is alone and met its like."""
+    accepted, found = reference.load(reference.SCENARIOS_FILE), defaultdict(set)
+    for cell in collect([SCENARIOS]):
+        alone = {attack.attacker for attack in cell.scenario.attack}
+        entry = accepted.get(visible(cell.id).replace(" ", "_"), {})
+        if len(alone) == 1 and "fired" in entry:
+            (name,) = alone
+            found[name].add(matters(entry, catalogue.load(name).capability is Capability.PASSIVE))
+    return found
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_it_matters_and_it_does_not(met, name):
+    assert met[name] == {True, False}
