@@ -43,6 +43,9 @@ ENGINE = "engine"
 NOT_COMPARED = (PACKET, OCTETS, ENGINE)
 
 _FLAGS = ("downgrade", "hijack", "denial", "detected", "fired")
+FOUND = (VERDICT, "leak", *_FLAGS)
+"""The fields that say how bad it was."""
+
 _NUMBERS = ("encrypting_share", "changed_rrsets", "changed_zones")
 _YES = "yes"
 _WORD = re.compile(r"\S+")

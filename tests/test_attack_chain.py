@@ -32,6 +32,7 @@ from testbed.attack.chain import Chain
 from testbed.attack.fates import Forward, Return
 from testbed.attack.pending import Pending
 from testbed.core import message
+from testbed.core.authoritative import Authoritative
 from testbed.core.message import encode
 from testbed.core.transport import Transport
 
@@ -260,6 +261,29 @@ def test_a_slow_handshake(seconds, answered):
 def test_a_response_to_what_was_not_asked_passes():
     pending = Pending(Chain([Scripted(Drop())]), Transport.UDP, "target")
     assert pending.response(b"\0\1rest") == Forward(b"\0\1rest")
+
+
+@pytest.mark.parametrize("rdtype", ["AXFR", "IXFR"])
+def test_a_whole_zone_is_shown_as_a_transfer_whatever_was_asked(rdtype):
+    built = world(signal=["root-mirror"])
+    kind = catalogue.load("tamper-transfer")
+    attack = kind(scene_of(built, "mirror"), kind.Parameters(gives="old"))
+    pending = Pending(Chain([attack]), Transport.TCP, "root-source")
+    query = encode(message.query(dns.name.root, rdtype, id=1))
+    pending.query(query)
+    (wire,) = Authoritative([built.zones[dns.name.root]]).respond_wire(query, Transport.TCP)
+    (fate,) = pending.responses(wire)
+    assert fate != Forward(wire)
+    assert attack.matches == 1
+
+
+def test_the_soa_record_alone_is_a_response_to_a_question_for_changes():
+    built = world(signal=["root-mirror"])
+    pending = Pending(Chain([Scripted()]), Transport.TCP, "root-source")
+    query = encode(message.query(dns.name.root, "IXFR", id=1))
+    pending.query(query)
+    (wire,) = Authoritative([built.zones[dns.name.root]]).respond_wire(query, Transport.UDP)
+    assert pending.responses(wire) == (Forward(wire),)
 
 
 # -- what it waits for ---------------------------------------------------------------------------------

@@ -60,6 +60,25 @@ def test_later_messages_may_come_without_the_question():
     assert take(series).zone() == ZONE
 
 
+def test_a_question_for_changes_may_be_answered_with_the_zone():
+    query = message.query(ROOT, dns.rdatatype.IXFR, id=7)
+    (wire,) = Authoritative([ZONE]).respond_wire(query.to_wire(), Transport.TCP)
+    with pytest.raises(TransportError):
+        Incoming(ROOT, query.id).take(wire)
+    incoming = Incoming(ROOT, query.id, dns.rdatatype.IXFR)
+    assert incoming.take(wire)
+    assert incoming.zone() == ZONE
+    assert not incoming.unchanged
+
+
+def test_a_question_for_changes_may_be_answered_with_the_soa_record_alone():
+    query = message.query(ROOT, dns.rdatatype.IXFR, id=7)
+    (wire,) = Authoritative([ZONE]).respond_wire(query.to_wire(), Transport.UDP)
+    incoming = Incoming(ROOT, query.id, dns.rdatatype.IXFR)
+    assert not incoming.take(wire)
+    assert incoming.unchanged
+
+
 def test_out_of_zone_records_are_left_out():
     origin = dns.name.from_text("org.")
     zone = world().zones[origin]

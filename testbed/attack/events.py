@@ -93,7 +93,8 @@ class Transfer:
     @property
     def zone(self) -> Zone:
         """The zone that is transferred. Raises TransportError when the messages carry none."""
-        incoming = Incoming(self.query.message.question[0].name, self.query.message.id)
+        question = self.query.message.question[0]
+        incoming = Incoming(question.name, self.query.message.id, question.rdtype)
         for wire in self.wires:
             incoming.take(wire)
         return incoming.zone()

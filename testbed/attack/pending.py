@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import dns.exception
-import dns.name
 import dns.rdatatype
 
 from testbed.attack.chain import Chain
@@ -13,6 +12,8 @@ from testbed.attack.events import Query
 from testbed.attack.fates import Fate, Forward
 from testbed.core.transfer import Incoming
 from testbed.core.transport import Transport, TransportError
+
+_TRANSFERS = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
 
 
 class Pending:
@@ -42,18 +43,19 @@ class Pending:
         The messages of a zone transfer are held back until the last one is there.
         """
         query = self._queries.get(wire[:2])
-        origin = _transferred(query) if query is not None else None
-        if query is None or origin is None:
+        fresh = _transfer(query) if query is not None else None
+        if query is None or fresh is None:
             return (self.response(wire),)
-        identifier = int.from_bytes(wire[:2], "big")
-        collected = self._transfers.setdefault(wire[:2], _Collected(Incoming(origin, identifier)))
+        collected = self._transfers.setdefault(wire[:2], _Collected(fresh))
         collected.wires.append(wire)
         try:
-            if not collected.incoming.take(wire):
+            if not collected.incoming.take(wire) and not collected.incoming.unchanged:
                 return ()
         except TransportError:
             pass  # no transfer, or no more of it; an attacker may still want to know
         del self._transfers[wire[:2]]
+        if collected.incoming.unchanged:
+            return (self.response(wire),)
         return self._chain.transfer(collected.wires, query)
 
 
@@ -65,10 +67,12 @@ class _Collected:
     wires: list[bytes] = field(default_factory=list)
 
 
-def _transferred(query: Query) -> dns.name.Name | None:
-    """The zone whose transfer a query asks for, if it does."""
+def _transfer(query: Query) -> Incoming | None:
+    """What takes in the zone transfer that a query asks for, if it does."""
     try:
         asked = query.question
     except dns.exception.DNSException:
         return None
-    return asked.name if asked is not None and asked.rdtype == dns.rdatatype.AXFR else None
+    if asked is None or asked.rdtype not in _TRANSFERS:
+        return None
+    return Incoming(asked.name, int.from_bytes(query.wire[:2], "big"), asked.rdtype)

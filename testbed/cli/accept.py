@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from testbed import claims, costs, matrix, reference, results
+from testbed import claims, costs, engine_results, matrix, probing_table, reference, results
 from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
+from testbed.engines import catalogue
 from testbed.grading import accepted, measure
 from testbed.grading.grade import grade
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
+from testbed.reference import Entry
 from testbed.reports import attackers as attackers_report
 from testbed.reports import card, fields
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
+from testbed.reports import engines as engines_report
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
 from testbed.scenario.schema import schema
@@ -33,7 +36,7 @@ def command(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PART]...", help="scenarios, costs, matrix, engines, docs; default: all of them."
+            metavar="[PART]...", help="scenarios, costs, matrix, engines, cards, docs; default: all."
         ),
     ] = None,
     jobs: Annotated[
@@ -78,6 +81,19 @@ def _matrix(jobs: int | None) -> None:
 
 
 def _engines(jobs: int | None) -> None:
+    found = collect([SCENARIOS])
+    for name in catalogue.names():
+        known = engine_results.explanations(name)
+        kept = engine_results.entries(run_all(engine_results.cells(name, found), jobs, None), known)
+        _refuse(list(engine_results.unexplained(kept, known)), f"({name})")
+        text = reference.write(kept, f"Accepted results of scenarios with {name}")
+        _write(engine_results.path_of(name), text)
+    cells = probing_table.cells(found, probing_table.resolvers())
+    runs = [run for _ in range(probing_table.REPEATS) for run in run_all(cells, jobs, None)]
+    _write(engine_results.FOLDER / probing_table.FILE, probing_table.table(probing_table.rows(runs)))
+
+
+def _cards(jobs: int | None) -> None:
     graded = accepted.subjects()
     with tempfile.TemporaryDirectory() as folder:
         first, *others = (
@@ -105,9 +121,21 @@ def documents() -> dict[str, str]:
         "attackers.md": attackers_report.page(attackers, descriptions()),
         "claims.md": claims_report.page(finished, words()),
         "costs.md": costs_report.page(kept.entries),
+        "engine-differences.md": engines_report.page(_of_engines()),
         "fields.md": fields.fields_page(scheme),
         "signals.md": fields.signals_page(scheme),
         "topologies.md": fields.topologies_page(),
+    }
+
+
+def _of_engines() -> dict[str, tuple[str, Mapping[str, Entry], Sequence[engine_results.Explanation]]]:
+    return {
+        name: (
+            catalogue.load(name).description.title,
+            engine_results.load(name),
+            engine_results.explanations(name),
+        )
+        for name in catalogue.names()
     }
 
 
@@ -116,6 +144,7 @@ PARTS: Mapping[str, Callable[[int | None], None]] = {
     "costs": _costs,
     "matrix": _matrix,
     "engines": _engines,
+    "cards": _cards,
     "docs": _docs,
 }
 """What can be accepted, in the order in which one needs the other."""

@@ -49,13 +49,20 @@ def _length(rrset: dns.rrset.RRset) -> int:
 class Incoming:
     """A zone transfer as it comes in, message by message: from the SOA record to the same SOA record.
 
-    ``identifier`` is the message ID of the query. Records out of the zone are left out (RFC 8976 section
-    3.3.1 does not digest them, and nobody asked for them).
+    ``identifier`` is the message ID of the query. ``asked`` is its type: servers answer one for changes
+    (IXFR) with the whole zone, too, where they have kept no changes (RFC 1995 section 4). Records out of the
+    zone are left out (RFC 8976 section 3.3.1 does not digest them, and nobody asked for them).
     """
 
-    def __init__(self, origin: dns.name.Name, identifier: int) -> None:
+    def __init__(
+        self,
+        origin: dns.name.Name,
+        identifier: int,
+        asked: dns.rdatatype.RdataType = dns.rdatatype.AXFR,
+    ) -> None:
         self._origin = origin
         self._identifier = identifier
+        self._asked = asked
         self._first: dns.rrset.RRset | None = None
         self._rrsets: dict[_Key, dns.rrset.RRset] = {}
         self._complete = False
@@ -85,7 +92,7 @@ class Incoming:
         if not message.flags & dns.flags.AA:
             raise _broken("a message without authority")
         asked = [(question.name, question.rdtype) for question in message.question]
-        if asked != [(self._origin, dns.rdatatype.AXFR)] and (asked or self._first is None):
+        if asked != [(self._origin, self._asked)] and (asked or self._first is None):
             raise _broken("a message with another question")
         if not message.answer or message.authority:
             raise _broken("a message with other sections than it must have")
@@ -112,6 +119,11 @@ class Incoming:
                 self._rrsets[key] = record
             else:
                 held.add(record[0], record.ttl)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the SOA record is all that came: nothing has changed since (RFC 1995 section 4)."""
+        return self._asked == dns.rdatatype.IXFR and sum(map(len, self._rrsets.values())) == 1
 
     def zone(self) -> Zone:
         """The zone, once it is complete. Raises TransportError when the records make none."""

@@ -9,10 +9,14 @@ import dns.name
 
 from testbed.core.policy import Policy
 from testbed.core.resolver.state import PRECONFIGURED
+from testbed.core.transport import Transport
 from testbed.engines.description import Description
 from testbed.scenario.cell import Cell
 from testbed.scenario.errors import listed
 from testbed.scenario.steps import AdvanceStep, FlushStep
+
+ROOT_SOURCE = "root-source"
+"""The role of what gives a local root its copy."""
 
 SILENT = frozenset({"none", "root-mirror"})
 """Entries among a policy's signals that announce no server's encryption."""
@@ -46,7 +50,7 @@ def signals_that_matter(cell: Cell) -> tuple[str, ...]:
     known = [name for name in named if name not in SILENT and name != PRECONFIGURED]
     roots = (server.role for server in cell.topology.servers if server.zone == dns.name.root)
     if policy.preconfigured_root and any(
-        role in scenario.world.secure for role in roots if role != "root-source"
+        role in scenario.world.secure for role in roots if role != ROOT_SOURCE
     ):
         known.append(PRECONFIGURED)
     return tuple(known)
@@ -70,9 +74,17 @@ def obstacle(engine: Description, cell: Cell) -> str | None:
         if isinstance(step, FlushStep) and not engine.flush:
             return f"{engine.title} cannot be told to empty its cache"
     policy, signals = effective(cell), signals_that_matter(cell)
+    if policy.mirror != "off" and (carriers := _transfers_over(cell)) and Transport.DOT not in carriers:
+        return f"{engine.title} has no counterpart of zone transfers over {listed(carriers)}"
     found = [list(_differences(kind, policy, signals)) for kind in engine.follows]
     fewest = min(found, key=len)
     return f"{engine.title} has no counterpart of {listed(fewest)}" if fewest else None
+
+
+def _transfers_over(cell: Cell) -> tuple[Transport, ...]:
+    """The encrypted transports that a copy of the root zone is to be had over, if any."""
+    service = cell.scenario.world.secure.get(ROOT_SOURCE)
+    return service.transports if service is not None else ()
 
 
 def _differences(

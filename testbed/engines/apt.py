@@ -107,10 +107,17 @@ def upstream(version: str) -> str:
 class Apt:
     """apt for one suite. ``folder`` is an empty one, for all that it keeps; ``keys`` holds key rings.
 
-    All but the constructor raise FetchError.
+    ``sources`` says whether sources are wanted, too. All but the constructor raise FetchError.
     """
 
-    def __init__(self, folder: Path, suite: str | None, keys: Path = Path("/usr/share/keyrings")) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        suite: str | None,
+        keys: Path = Path("/usr/share/keyrings"),
+        *,
+        sources: bool = False,
+    ) -> None:
         if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
             raise FetchError("apt is not there; packages can be fetched on Debian and Ubuntu only")
         release = platform.freedesktop_os_release()
@@ -123,6 +130,7 @@ class Apt:
             "Created-By: Packages",
         )
         self.mirror = mirror_in(lines, release.get("VERSION_CODENAME", ""))
+        self._kinds = ("deb", "deb-src") if sources else ("deb",)
         self._prepare(keys / f"{distribution}-archive-keyring.gpg")
 
     def _prepare(self, keyring: Path) -> None:
@@ -130,8 +138,8 @@ class Apt:
             (self._folder / name).mkdir(parents=True)
         (self._folder / "status").touch()
         signed = f"[signed-by={keyring}] " if keyring.exists() else ""
-        source = f"deb {signed}{self.mirror.uri} {self.suite} {' '.join(self.mirror.components)}\n"
-        (self._folder / "sources.list").write_text(source)
+        place = f"{signed}{self.mirror.uri} {self.suite} {' '.join(self.mirror.components)}"
+        (self._folder / "sources.list").write_text("".join(f"{kind} {place}\n" for kind in self._kinds))
         dumped = self._run("apt-config", "dump").splitlines(keepends=True)
         # How to download, not what: lists of files, say, are of no use here.
         acquire = "".join(line for line in dumped if re.match("Acquire::(?!IndexTargets)", line))
@@ -157,6 +165,16 @@ class Apt:
         wanted = [f"{each['Package']}={each['Version']}" for each in packages]
         self._run("apt-get", "download", *wanted, folder=folder)
         return {path.name.partition("_")[0]: path for path in folder.glob("*.deb")}
+
+    def source(self, package: str) -> Path:
+        """The archive of a package's source, as its authors published it."""
+        folder = self._folder / "source"
+        folder.mkdir()
+        self._run("apt-get", "source", "--download-only", package, folder=folder)
+        found = [path for path in folder.glob("*.orig.tar.*") if path.suffix != ".asc"]
+        if len(found) != 1:
+            raise FetchError(f"the source of {package} is not one archive")
+        return found[0]
 
     def unpack(self, file: Path, root: Path) -> None:
         """Put what is in a package below a folder; none of its scripts is run."""

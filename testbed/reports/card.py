@@ -67,7 +67,7 @@ def accepted(subject: Subject, grades: Sequence[Grade], varying: Collection[str]
     text = [
         f"# {heading}",
         "",
-        "Made by `adox accept engines`. " + LEGEND + ".",
+        "Made by `adox accept cards`. " + LEGEND + ".",
         "",
         f"Policy: `{subject.policy}`.",
     ]

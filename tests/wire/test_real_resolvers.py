@@ -60,6 +60,63 @@ steps:
   - wait-idle
   - query: secret.example.org A
 """
+PINNED = """
+id: engines/pinned
+title: Servers have their keys in their names, and the names come with glue
+topology: in-bailiwick
+world:
+  signal: [name-pin]
+  secure: [target-parent, target]
+resolver:
+  policy: {base: strict, minimisation: relaxed}
+steps:
+  - query: www.example.org A
+  - query: secret.example.org A
+"""
+DOT_AUTH = """
+local adapted = ADAPTED
+local tls_client = net.tls_client
+net.tls_client = function(address, pins)
+    if adapted then
+        tls_client({ address, pin_sha256 = pins })
+    else
+        tls_client(address, pins)
+    end
+end
+modules.load("experimental_dot_auth")
+"""
+BASEXX = """
+local function bits(text, alphabet, width)
+    return (text:gsub("=", ""):gsub(".", function(letter)
+        local value, found = alphabet:find(letter, 1, true) - 1, ""
+        for place = width - 1, 0, -1 do
+            found = found .. math.floor(value / 2 ^ place) % 2
+        end
+        return found
+    end))
+end
+local function letters(text, alphabet, width)
+    return (text:gsub(("."):rep(width), function(found)
+        return alphabet:sub(tonumber(found, 2) + 1, tonumber(found, 2) + 1)
+    end))
+end
+local octets = ""
+for number = 0, 255 do
+    octets = octets .. string.char(number)
+end
+local base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+return {
+    from_base32 = function(text)
+        local found = bits(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 5)
+        return letters(found:sub(1, #found - #found % 8), octets, 8)
+    end,
+    to_base64 = function(text)
+        return letters(bits(text, octets, 8) .. "00", base64, 6) .. "="
+    end,
+}
+"""
+"""What the module needs of lua-basexx, which Debian's package only recommends: pins in another base."""
+
 INSTALLED = [name for name in catalogue.names() if catalogue.missing(catalogue.load(name)) is None]
 TRAVELLERS = [name for name in INSTALLED if catalogue.keeps_time(name)]
 
@@ -200,3 +257,36 @@ def test_what_is_declared_is_what_is_measured(tmp_path, run_cells, monkeypatch):
     assert (powerdns.transports, powerdns.authentication, powerdns.decrypts) == (("dot",), "none", True)
     assert (unbound.transports, unbound.authentication, unbound.decrypts) == (("dot",), "required", True)
     assert unbound.mirror == ("ignore", "verify", "require")
+
+
+@pytest.fixture(params=["as-packaged", "adapted"])
+def pinning(request, tmp_path):
+    """Knot Resolver with the module that takes pins from names; adapted to how it is to set them today."""
+    packaged, folder = catalogue.load("knot-resolver"), tmp_path / request.param
+    shutil.copytree(packaged.folder, folder)
+    configuration = folder / "kresd.conf.j2"
+    adapted = "true" if request.param == "adapted" else "false"
+    configuration.write_text(configuration.read_text() + DOT_AUTH.replace("ADAPTED", adapted))
+    (folder / "basexx.lua.j2").write_text(BASEXX)
+    description = folder / "engine.yaml"
+    kind = """follows:
+  - {encryption: [signalled], authentication: [required], signals: [name-pin], dnssec: [true, false]}
+"""
+    description.write_text(description.read_text().replace("follows:\n", kind))
+    return folder
+
+
+def test_knot_resolver_does_not_use_the_pins_that_its_module_finds(pinning, tmp_path, run_cells):
+    (tmp_path / "t.yaml").write_text(PINNED)
+    (cell,) = load_file(tmp_path / "t.yaml")
+    runs = {run.engine: run for run in run_cells([cell.with_engine(str(pinning)), cell])}
+    ours = runs.pop("reference")
+    (run,) = runs.values()
+    assert set(run.answer) == set(ours.answer)
+    assert "no answer" not in run.answer
+    protected = {crossing.transport for crossing in ours.ladder if crossing.link == "target"}
+    assert protected == {"dot"}
+    pins = [crossing.text for crossing in run.ladder if "NS dot-" in crossing.text]
+    assert pins
+    assert {crossing.transport for crossing in run.ladder if crossing.link == "target"} == {"udp"}
+    assert run.counts.handshakes == 0

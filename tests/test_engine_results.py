@@ -1,0 +1,98 @@
+"""What real resolvers come to: what is kept of it, and that each difference has one explanation."""
+
+import pytest
+from records import record
+
+from testbed import engine_results, probing_table, reference
+from testbed.engine_results import DIFFERS, Explanation, Kind
+from testbed.engines import catalogue
+from testbed.record import Counts
+from testbed.reports.engines import page
+from testbed.scenario.errors import ScenarioError
+from testbed.scenario.load import SCENARIOS, collect
+
+CELLS = collect([SCENARIOS])
+KEPT = {
+    "a/b[x=1]": {"verdict": "denial", "differs": "verdict"},
+    "a/b[x=2]": {"verdict": "leak", "leak": "name"},
+}
+
+
+def run(**fields):
+    return record("a/b", verdict="safe", **{"mismatches": (), "engine": "reference", **fields})
+
+
+def explanation(*runs, **more):
+    return Explanation(title="it differs", kind=Kind.BUG, runs=runs, why="because", **more)
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_each_accepted_difference_has_one_explanation(name):
+    kept = engine_results.load(name)
+    assert kept
+    assert list(engine_results.unexplained(kept, engine_results.explanations(name))) == []
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_what_is_accepted_is_of_scenarios_that_the_engine_can_be_run_with(name):
+    known = engine_results.explanations(name)
+    ids = {reference.name_of(cell.id) for cell in engine_results.cells(name, CELLS)}
+    chance = {id for id in ids if any(one.varies and one.covers(id) for one in known)}
+    assert ids - chance == set(engine_results.load(name))
+
+
+def test_what_is_not_explained_or_too_often_is_said():
+    assert list(engine_results.unexplained(KEPT, [])) == ["a/b[x=1] has no explanation"]
+    assert list(engine_results.unexplained(KEPT, [explanation("a/b[x=1]")])) == []
+    twice = [explanation("a/b[*"), explanation("a/*=1]")]
+    assert list(engine_results.unexplained(KEPT, twice)) == ["a/b[x=1] has 2 explanations"]
+    useless = [explanation("a/b[*"), explanation("a/b[x=2]")]
+    assert list(engine_results.unexplained(KEPT, useless)) == [
+        "'it differs' explains a/b[x=2], where nothing differs"
+    ]
+
+
+def test_of_the_numbers_it_is_kept_only_that_they_differ():
+    wrong = ("verdict: expected leak, got safe", "acted: expected 2, got 1", "queries: expected 1, got 2")
+    kept = engine_results.entries([run(mismatches=wrong)], [])
+    assert [entry[DIFFERS] for entry in kept.values()] == ["verdict,counts"]
+
+
+def test_nothing_is_kept_of_what_is_chance():
+    one = run()
+    assert engine_results.entries([one], [explanation("*", varies=True)]) == {}
+    assert DIFFERS not in engine_results.entries([one], [])[reference.name_of(one.id)]
+
+
+def test_a_mistake_in_an_explanation_is_found_where_it_is(tmp_path, monkeypatch):
+    engine = catalogue.load("unbound")
+    text = "- title: t\n  kind: bad\n  runs: [a]\n  why: w\n"
+    (tmp_path / engine_results.DIFFERENCES).write_text(text)
+    monkeypatch.setattr(engine, "folder", tmp_path)
+    monkeypatch.setattr(catalogue, "load", lambda name: engine)
+    with pytest.raises(ScenarioError) as caught:
+        engine_results.explanations("unbound")
+    assert "differences.yaml:2:" in str(caught.value)
+
+
+def test_the_page_names_every_run_that_differs():
+    made = page({"x": ("Resolver X", KEPT, [explanation("a/b[x=1]"), explanation("c[*", varies=True)])})
+    assert "| Resolver X | 2 | 1 | 1 | 0 | 0 | 0 |" in made
+    assert "- `a/b[x=1]`: denial; otherwise than expected: verdict" in made
+    assert "- `c[*`: not the same each time" in made
+
+
+def test_numbers_that_vary_are_not_shown():
+    runs = [run(engine="reference", counts=Counts(queries=3, packets=packets)) for packets in (8, 8, 9)]
+    found = probing_table.rows(runs)
+    ((_, _, resolver, _, queries, packets, *_),) = found.values()
+    assert (resolver, queries, packets) == ("reference", "3", "*")
+    assert probing_table.parse(probing_table.table(found)) == found
+
+
+def test_contradictions_are_found_where_something_is_known():
+    before = probing_table.rows([run(counts=Counts(queries=3, packets=n)) for n in (8, 9)])
+    fresh = probing_table.rows([run(counts=Counts(queries=4, packets=7))])
+    (said,) = probing_table.contradictions(before, fresh.values())
+    assert said.endswith("queries: 3 -> 4")
+    assert list(probing_table.contradictions({}, fresh.values())) == []
