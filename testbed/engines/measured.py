@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 import testbed
 from testbed.engines import catalogue
-from testbed.engines.description import FILE, TEMPLATE, Description, Engine
+from testbed.engines.description import TEMPLATE, Description, Engine
+from testbed.scenario.engine import DESCRIPTION
 
 FOLDER = Path(testbed.__file__).parents[1] / "results" / "measured"
 """Where measurements are, a file for each version of an engine."""
@@ -50,7 +51,7 @@ class Abilities(BaseModel):
 def digest(engine: Engine) -> str:
     """The same as long as an engine's description and templates are."""
     found = hashlib.sha256()
-    for path in sorted([engine.folder / FILE, *engine.folder.glob(f"*{TEMPLATE}")]):
+    for path in sorted([engine.folder / DESCRIPTION, *engine.folder.glob(f"*{TEMPLATE}")]):
         found.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()[:16]
 
