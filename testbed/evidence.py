@@ -72,7 +72,10 @@ class ClientResult:
 
 @dataclass(frozen=True, slots=True)
 class AttackerReport:
-    """What an attacker counted: the flows and messages of the kind it is after, and what it did to them."""
+    """What an attacker counted: the flows and messages of the kind it is after, and what it did to them.
+
+    ``link`` is empty for one that is off-path.
+    """
 
     attacker: str
     link: str

@@ -18,9 +18,11 @@ import dns.rdatatype
 from testbed.attack.actions import Alert, Delay, Drop, Impersonate, Reset, Unreachable
 from testbed.attack.api import Attacker
 from testbed.attack.chain import Chain
-from testbed.attack.events import Connect, Established, Handshake
+from testbed.attack.events import Arrival, Connect, Established, Handshake, Moment
 from testbed.attack.fates import Forward, Return
 from testbed.attack.pending import Pending
+from testbed.attack.spoofed import Spoofed, SpoofedDatagram, SpoofedError
+from testbed.attack.volley import Volley
 from testbed.core import message
 from testbed.core.authoritative import Authoritative
 from testbed.core.resolver.core import Resolver
@@ -62,14 +64,15 @@ class _Line:
 class MemoryNetwork:
     """A resolver, the servers of a world, and attackers on links, in memory.
 
-    ``attackers`` are by link. ``now`` is Unix time in the world; ``advance`` moves it. ``sent`` has every
-    query that left the resolver.
+    ``attackers`` are by link, ``off_path`` those that are on none. ``now`` is Unix time in the world;
+    ``advance`` moves it. ``sent`` has every query that left the resolver.
     """
 
     world: World
     configuration: Configuration
     attackers: Mapping[str, Sequence[Attacker]] = field(default_factory=dict)
     seed: int = 0
+    off_path: Sequence[Attacker] = ()
 
     def __post_init__(self) -> None:
         self.now = float(EPOCH)
@@ -78,6 +81,8 @@ class MemoryNetwork:
         self._chains = {
             link: Chain(attackers, lambda: self.now - EPOCH) for link, attackers in self.attackers.items()
         }
+        self._volley = Volley(self.off_path)
+        self._arrivals: list[Arrival] = []
         self._steps = 0
         self._idle = Chain(())
         self._lines: dict[int, _Line] = {}
@@ -113,6 +118,8 @@ class MemoryNetwork:
         """Ask the resolver, and carry out all that follows from it: one step, as attackers count them."""
         for chain in self._chains.values():
             chain.begin_step(self._steps)
+        self._volley.begin_step(self._steps)
+        self._volley.cause(Moment(_name(name), _type(rdtype), tuple(self._arrivals)), self.now - EPOCH)
         self._steps += 1
         query = message.query(_name(name), _type(rdtype), id=0, **options)
         query.flags |= dns.flags.RD | dns.flags.AD
@@ -142,8 +149,7 @@ class MemoryNetwork:
     def _perform(self, request: Any) -> Any:
         match request:
             case Datagram():
-                line = self._line(request.server, Transport.UDP)
-                return self._exchange(line, request.wire, request.timeout)
+                return self._datagram(request)
             case Dial():
                 return self._dial(request)
             case Transmit():
@@ -155,6 +161,29 @@ class MemoryNetwork:
                 self._lines.pop(request.session.number, None)
                 return None
         raise TypeError(f"the core asked for {request!r}")
+
+    def _datagram(self, request: Datagram) -> bytes:
+        """What comes back over UDP, from the server or from who was faster. Raises TransportError."""
+        line = self._line(request.server, Transport.UDP)
+        own = (self.world.topology.resolver_addresses[":" in request.server], request.source_port)
+        if line.role == EVIL:
+            self._arrivals.append(Arrival(own, request.wire))
+        began = self.now
+        answer: bytes | TransportError
+        try:
+            answer = self._exchange(line, request.wire, request.timeout)
+            arrives = self.now
+        except TransportError as error:
+            answer = error
+            arrives = began + (request.timeout if error.failure is Failure.TIMEOUT else 0.0)
+        for moment, packet in self._volley.sent_before(arrives - EPOCH):
+            forged = _passes_for(packet, request, own) if moment >= began - EPOCH else None
+            if forged is not None:
+                self.now, answer = moment + EPOCH, forged
+                break
+        if isinstance(answer, TransportError):
+            raise answer
+        return answer
 
     def _held(self, session: Session) -> _Line:
         """The line of a session that is open still. Raises TransportError."""
@@ -198,6 +227,7 @@ class MemoryNetwork:
             case Forward(_, _) if line.lost:
                 raise TransportError(Failure.PROTOCOL, "HTTP status 404")
             case Forward(forwarded, delay):
+                delay += self.world.latency.get(line.role, 0.0)
                 for response in self._server(line.role).respond_wire(forwarded, line.transport):
                     for fate in line.pending.responses(response):
                         match fate:
@@ -224,7 +254,8 @@ class MemoryNetwork:
         return self._evil if role == EVIL else self.world.authoritative(role)
 
     def _evil_server(self) -> Authoritative:
-        zones = [zone for attackers in self.attackers.values() for one in attackers for zone in one.serves()]
+        everybody = (*self.attackers.values(), self.off_path)
+        zones = [zone for attackers in everybody for one in attackers for zone in one.serves()]
         return self.world.authoritative(EVIL, tuple(zones))
 
     def _dial(self, request: Dial) -> Session:
@@ -274,6 +305,21 @@ class MemoryNetwork:
         for session in self.resolver.sessions:
             if session.number == number:
                 self.resolver.session_closed(session, None)
+
+
+def _passes_for(packet: Spoofed, request: Datagram, own: tuple[str, int]) -> bytes | TransportError | None:
+    """What a packet brings a query that waits at the port ``own``; None when it does not get there."""
+    server = (request.server, request.port)
+    match packet:
+        case SpoofedDatagram(source, target, payload):
+            fits = (source, target) == (server, own) and request.accepts(payload)
+            return payload if fits else None
+        case SpoofedError(kind=kind, target=address, quoted=SpoofedDatagram(source, target)):
+            # An unreachable host may not stay so, as kernels see it (RFC 1122 section 4.2.3.9).
+            failures = {"no-port": Failure.REFUSED, "prohibited": Failure.UNREACHABLE}
+            if (source, target) == (own, server) and address == own[0] and kind in failures:
+                return TransportError(failures[kind])
+    return None
 
 
 def _refuse(action: object, timed_out: str) -> None:

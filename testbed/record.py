@@ -144,7 +144,7 @@ class Spent(_Model):
 
 
 class AttackLine(_Model):
-    """What one attacker counted, and what that took."""
+    """What one attacker counted, and what that took. ``link`` is empty for one that is off-path."""
 
     attacker: str
     link: str

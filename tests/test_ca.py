@@ -134,8 +134,9 @@ def test_a_ca_reaches_all_servers_over_a_link_of_its_own():
     assert set(end.reached) == addresses
     hop = plans["hop-ca"]
     assert [one.to for one in hop.ends] == ["ca", *place.roles]
-    for role in place.roles:
-        assert [one.reached for one in plans[role].ends] == [place.resolver_addresses, place.ca_addresses]
+    for role in set(place.roles) - {"evil"}:
+        ways = [one.reached for one in plans[role].ends if one.reached]
+        assert ways == [place.resolver_addresses, place.ca_addresses]
 
 
 def test_a_topology_without_ca_has_no_link_for_one():

@@ -54,6 +54,10 @@ def test_everything_about_one(capsys):
     [
         (["attackers", "hindre"], "hindre: unknown attacker 'hindre'; did you mean 'hinder'?"),
         (["new", "attakcer", "x"], "attakcer: unknown kind 'attakcer'; did you mean 'attacker'?"),
+        (
+            ["new", "attacker", "x", "--capability", "of-path"],
+            "of-path: unknown capability 'of-path'; did you",
+        ),
         (["new", "attacker", "No Name"], "No Name: 'No Name' is no name; write words of a-z"),
         (["new", "attacker", "hinder"], "hinder: there is an attacker 'hinder' already"),
     ],
@@ -75,9 +79,10 @@ def test_an_attacker_that_cannot_be_used_is_said(capsys, tmp_path, monkeypatch):
     assert err.startswith(str(tmp_path / "attackers" / "broken.py"))
 
 
-def test_a_new_attacker_works_as_written(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("options", [(), ("--capability", "off-path")])
+def test_a_new_attacker_works_as_written(options, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, out, _ = run(capsys, "new", "attacker", "keep-quiet")
+    status, out, _ = run(capsys, "new", "attacker", "keep-quiet", *options)
     assert status == 0
     assert out.splitlines() == ["wrote attackers/keep_quiet.py", "wrote tests/test_attacker_keep_quiet.py"]
     assert "keep-quiet" in run(capsys, "attackers")[1]

@@ -63,5 +63,21 @@ def test_servers_of_one_link_share_its_hop():
     assert set(towards.reached) == {*SHARED.servers[1].addresses, *SHARED.servers[2].addresses}
 
 
+@pytest.mark.parametrize("name", topology.names())
+def test_the_attacker_reaches_everybody_by_its_own_link_and_nobody_answers_by_it(name):
+    place = topology.load(name)
+    plans = lay_out(place)
+    link = place.by_role["evil"].link
+    (leaving,) = [end for end in plans["evil"].ends if end.to == hop_name(link)]
+    others = [one for one in place.servers if one.link != link]
+    reached = [address for other in others for address in other.addresses]
+    assert leaving.reached[-len(reached) :] == tuple(reached)
+    for other in others:
+        (arriving,) = [end for end in plans[other.role].ends if end.to == hop_name(link)]
+        assert arriving.reached == ()
+        (leading,) = [end for end in plans[hop_name(link)].ends if end.to == other.role]
+        assert leading.reached == other.addresses
+
+
 def test_the_same_plan_each_time():
     assert lay_out(SHARED) == lay_out(SHARED)

@@ -6,6 +6,7 @@ from xml.etree import ElementTree as ET
 
 import records
 
+from testbed.record import AttackLine
 from testbed.reports import ladder
 
 
@@ -81,6 +82,14 @@ def test_the_attacker_sits_on_its_link_and_is_named():
     ]
     assert drawing.svg.count("#eye") == 1
     assert "attacker" not in ladder.draw(records.safe(attacked_links=())).marks
+
+
+def test_an_attacker_that_is_off_path_is_named_above_its_own_host():
+    line = AttackLine(attacker="spoof-responses", link="", matched=1, acted=1)
+    _, root = parsed(records.forged_ns(attackers=(line,), attacked_links=()))
+    assert [text.text for g in root.iter("g") if g.get("class") == "attacker" for text in g.iter("text")] == [
+        "spoof-responses"
+    ]
 
 
 def test_steps_are_set_apart_with_the_time_between_them():

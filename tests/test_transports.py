@@ -119,6 +119,39 @@ def test_udp_ignores_what_is_not_accepted_and_what_comes_from_elsewhere():
     run(scenario())
 
 
+class ToldOfPathMtu(socket.socket):
+    """A socket that first has news of the path's MTU, as ICMP brings them, for whoever reads from it."""
+
+    told = False
+
+    def recv(self, size):
+        if not self.told:
+            self.told = True
+            raise OSError(errno.EMSGSIZE, "Message too long")
+        return super().recv(size)
+
+
+class HostOnASmallPath:
+    def socket(self, family, kind, proto=0):
+        sock = ToldOfPathMtu(family, kind, proto)
+        sock.setblocking(False)
+        return sock
+
+
+def test_a_smaller_path_mtu_is_no_reason_to_give_a_query_up():
+    """Anybody can send such news (RFC 5927 section 7), and the answer may well be on its way."""
+
+    async def main():
+        port, wire = free_port(kind=socket.SOCK_DGRAM), query(7)
+        listener = udp.serve(HOST, LOOPBACK, port, lambda wire, transport, peer: [response(wire)])
+        host = HostOnASmallPath()
+        answer = await udp.exchange(host, (LOOPBACK, 0), (LOOPBACK, port), wire, lambda _: True, 2.0)
+        listener.close()
+        assert answer == response(wire)
+
+    run(main())
+
+
 def test_udp_timeout_and_silence():
     async def scenario():
         port = free_port(kind=socket.SOCK_DGRAM)

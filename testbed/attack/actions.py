@@ -7,6 +7,8 @@ from typing import Literal
 
 import dns.message
 
+from testbed.attack.spoofed import Spoofed
+
 
 @dataclass(frozen=True, slots=True)
 class Drop:
@@ -103,7 +105,10 @@ HandshakeAction = Drop | Reset | Alert | Impersonate | Delay | None
 EstablishedAction = Reset | None
 DatagramAction = Drop | Reset | Unreachable | Alter | Answer | Delay | None
 
-Action = (
+OnPathAction = (
     Drop | Reset | Unreachable | Reply | Replace | Delay | Alert | Impersonate | Substitute | Alter | Answer
 )
+"""What an attacker on a link can do to what passes."""
+
+Action = OnPathAction | Spoofed
 """Any of them."""

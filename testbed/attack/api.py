@@ -4,6 +4,8 @@ An attacker is one class in one file. It overrides the hooks that it needs and a
 action, or with None to let it pass. It holds no socket and no clock: the hop on the link, or the in-memory
 driver, calls it and carries out what it says. Which flows are taken from the kernel's forwarding follows
 from the hooks that are overridden; whatever no hook asked for never leaves the kernel.
+
+An off-path attacker is on no link. It has one hook, and answers with the packets that it sends.
 """
 
 from __future__ import annotations
@@ -35,9 +37,26 @@ from testbed.attack.actions import (
     TransferAction,
     Unreachable,
 )
-from testbed.attack.events import Connect, Datagram, Established, Handshake, Query, Response, Transfer
+from testbed.attack.events import (
+    Arrival,
+    Connect,
+    Datagram,
+    Established,
+    Handshake,
+    Moment,
+    Query,
+    Response,
+    Transfer,
+)
 from testbed.attack.resources import Capability, Resources
 from testbed.attack.scene import Scene
+from testbed.attack.spoofed import (
+    Spoofed,
+    SpoofedDatagram,
+    SpoofedError,
+    SpoofedFragment,
+    SpoofedSegment,
+)
 from testbed.attack.timing import Timing
 from testbed.core.acme import Challenge
 from testbed.core.zone import Zone
@@ -48,6 +67,7 @@ __all__ = [
     "Alert",
     "Alter",
     "Answer",
+    "Arrival",
     "Attacker",
     "Capability",
     "CertificateKind",
@@ -63,6 +83,7 @@ __all__ = [
     "HandshakeAction",
     "Impersonate",
     "MessageAction",
+    "Moment",
     "Parameters",
     "Query",
     "Replace",
@@ -73,6 +94,11 @@ __all__ = [
     "Rewriter",
     "RewriterParameters",
     "Scene",
+    "Spoofed",
+    "SpoofedDatagram",
+    "SpoofedError",
+    "SpoofedFragment",
+    "SpoofedSegment",
     "Substitute",
     "Timing",
     "Transfer",
@@ -83,8 +109,8 @@ __all__ = [
 TLS_PORTS = frozenset((853, 443))
 """Ports of DoT, DoQ and DoH."""
 
-HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram")
-"""The hooks that an attacker can have on a link."""
+HOOKS = ("query", "response", "transfer", "connect", "handshake", "established", "datagram", "off_path")
+"""The hooks that an attacker can have; the last one is for those that are on no link."""
 
 
 class Parameters(BaseModel):
@@ -158,6 +184,15 @@ class Attacker:
     def datagram(self, datagram: Datagram) -> DatagramAction:
         """A datagram that is no plain DNS passes, either way, to or from one of ``ports``."""
         return None
+
+    # -- off-path ----------------------------------------------------------------------------------
+
+    def off_path(self, moment: Moment) -> Iterable[Spoofed]:
+        """The resolver is about to be asked something: what it sends in others' names, and when.
+
+        For attackers whose capability is OFF_PATH. They see nothing of what others send.
+        """
+        return ()
 
     # -- beside the link ---------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""What a hook is shown: messages, transfers, connections and handshakes on their way over a link."""
+"""What a hook is shown: messages, transfers, connections and handshakes on their way over a link.
+
+Off-path attackers see nothing of these; what they are shown is ``Moment``.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from typing import Literal
 
 import dns.flags
 import dns.message
+import dns.name
+import dns.rdatatype
 import dns.rrset
 
 from testbed.attack.actions import Substitute
+from testbed.attack.spoofed import Address
 from testbed.core.message import PAYLOAD
 from testbed.core.transfer import Incoming, transfer
 from testbed.core.transport import Transport
@@ -174,3 +180,29 @@ class Datagram:
     server: str
     towards: Literal["server", "resolver"]
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A query over UDP that came to the attacker's own server: where it came from, and the octets."""
+
+    source: Address
+    wire: bytes
+
+    @property
+    def identifier(self) -> int:
+        """The message ID."""
+        return int.from_bytes(self.wire[:2], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The resolver is about to be asked something, and the attacker knows, because it is behind it.
+
+    Whoever gets a page or a mail to a user of the resolver has names looked up (RFC 5452 section 3).
+    ``arrivals`` are the queries that have come to the attacker's own server so far.
+    """
+
+    name: dns.name.Name
+    rdtype: dns.rdatatype.RdataType
+    arrivals: tuple[Arrival, ...] = ()

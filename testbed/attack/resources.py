@@ -17,6 +17,7 @@ from testbed.attack.actions import (
     Substitute,
     Unreachable,
 )
+from testbed.attack.spoofed import SpoofedDatagram, SpoofedError, SpoofedFragment, SpoofedSegment
 
 
 class Capability(enum.StrEnum):
@@ -34,7 +35,8 @@ class Capability(enum.StrEnum):
 class Resources:
     """What an attacker has spent.
 
-    ``injected`` counts what it made up and sent: resets, ICMP errors, alerts, answers in a server's name.
+    ``injected`` counts what it made up and sent: resets, ICMP errors, alerts, answers in a server's name,
+    and every packet with a source address that is not its own.
     ``altered`` counts messages and datagrams that it changed on their way, ``held`` the connections that it
     sat in the middle of. ``presence`` is in seconds of the world's time in which it was there and had not yet
     had enough. What is only swallowed costs nothing of these.
@@ -49,6 +51,8 @@ class Resources:
         """Count what an action takes."""
         match action:
             case Reset() | Unreachable() | Alert() | Reply() | Answer():
+                self.injected += 1
+            case SpoofedDatagram() | SpoofedSegment() | SpoofedError() | SpoofedFragment():
                 self.injected += 1
             case Replace() | Alter():
                 self.altered += 1

@@ -39,12 +39,20 @@ class Scene:
     zones: Mapping[dns.name.Name, Zone]
     """Every zone as its operator serves it; whoever can ask for it can copy it."""
     link: str
-    """The link that it sits on."""
+    """The link that it sits on; empty for one that sits on none."""
     rng: random.Random
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     """Zones as they once were, signed and genuine; whoever kept a copy has it."""
     obtained: Set[str] = frozenset()
     """Roles for whose servers' names the CA has issued a certificate to the attacker so far."""
+    server_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Addresses of each server by role, the IPv4 address first."""
+    server_zones: Mapping[str, dns.name.Name] = field(default_factory=dict)
+    """The zone of each server by role."""
+    ask: Callable[[str, bytes], bytes] = lambda _role, _wire: b""
+    """What the server of a role answers to a query over UDP; nothing keeps anybody from asking."""
+    resolver_addresses: tuple[str, str] = ("", "")
+    """The resolver's own, IPv4 and IPv6, from which it asks."""
 
     def own_address(self, rdtype: dns.rdatatype.RdataType) -> str | None:
         """The address of the attacker's server in records of a type; None for types without addresses."""

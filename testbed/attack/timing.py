@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import dns.exception
 
-from testbed.attack.events import Handshake, Query, Response, Transfer
+from testbed.attack.events import Handshake, Moment, Query, Response, Transfer
+from testbed.attack.spoofed import Spoofed
 from testbed.core.transport import TransportError
+from testbed.topology import RESOLVER
 
 if TYPE_CHECKING:
     from testbed.attack.actions import Action
@@ -97,15 +99,39 @@ class Post:
         self.attacker.count(action)
         return action
 
+    def caused(self, hook: Callable[[Moment], Iterable[Spoofed]], moment: Moment) -> list[Spoofed]:
+        """What it wants to send after it has caused a question, in order of time.
+
+        Whom it meets is the resolver, whichever server it speaks for.
+        """
+        if self._since is None or not self._waited_for(moment, RESOLVER):
+            return []
+        self.attacker.step = self._step
+        return sorted(hook(moment), key=lambda packet: packet.after)
+
+    def sends(self, packet: Spoofed) -> bool:
+        """Whether it may send a packet now; counts it if so."""
+        if not self._in_its_window or not self._may_act():
+            return False
+        self.attacker.count(packet)
+        return True
+
+    @property
+    def _in_its_window(self) -> bool:
+        """Whether it is switched on, in its part of the timeline, and has not had enough."""
+        timing = self._timing
+        return self.on and not self._exhausted and timing.start <= self._clock() < timing.end
+
     @property
     def _exhausted(self) -> bool:
         return self._timing.at_most is not None and self._acted >= self._timing.at_most
 
     def _present(self, event: object, server: str) -> bool:
-        timing = self._timing
-        if self._since is None or self._exhausted or not timing.start <= self._clock() < timing.end:
-            return False
-        match timing.when:
+        return self._in_its_window and self._waited_for(event, server)
+
+    def _waited_for(self, event: object, server: str) -> bool:
+        """Whether an event is one that it waits for."""
+        match self._timing.when:
             case "first-contact":
                 return not self._met_before(server)
             case "cache-lapsed":
@@ -147,6 +173,8 @@ class Post:
 
 def _about(event: object, server: str) -> Hashable:
     """What an event is about, as far as a cache is concerned: the question, or else the server."""
+    if isinstance(event, Moment):
+        return (server, event.name, event.rdtype)
     query = event if isinstance(event, Query) else None
     if isinstance(event, Response | Transfer):
         query = event.query

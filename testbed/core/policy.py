@@ -66,6 +66,15 @@ Minimisation = Literal["off", "relaxed", "strict"]
 """QNAME minimisation (RFC 9156): relaxed falls back to the full name after an error, strict never does."""
 
 
+SourcePorts = Literal["random", "fixed"]
+"""From which ports queries go out over UDP. random: each from another one (RFC 5452 section 9.2). fixed: all
+from the same one, as long as it is free, as resolvers did before 2008."""
+
+MessageIds = Literal["random", "sequential"]
+"""Message IDs of queries. random: unpredictable (RFC 5452 section 9.2). sequential: each the last one plus 1,
+as resolvers had them before 1997."""
+
+
 class Policy(BaseModel):
     """A resolver's policy. ``signals`` is in order of preference; None means those that are published."""
 
@@ -116,6 +125,8 @@ class Policy(BaseModel):
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."
     )
+    source_ports: SourcePorts = Field("random", description="From which UDP ports queries go out (RFC 5452).")
+    message_ids: MessageIds = Field("random", description="The message IDs of queries (RFC 5452).")
     dnssec: bool = Field(True, description="Whether answers are validated (RFC 4035).")
 
 

@@ -5,7 +5,8 @@
     resolver ──── hop ──── server        one hop for each link, one server host for each role
 
 Every host has one IPv4 and one IPv6 address, on its loopback interface, and host routes to the addresses
-that it may talk to. A CA has a link like the resolver's, to all servers. Neighbours are configured, not
+that it may talk to. A CA has a link like the resolver's, to all servers. From the hop of the attacker's link
+a way leads on to all servers, for what the attacker sends to them. Neighbours are configured, not
 discovered, and interfaces have no link-local address: on a link there is nothing but what hosts and
 attackers send on purpose.
 """

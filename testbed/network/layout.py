@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from testbed.topology import BOTH, CA, CLIENT, RESOLVER, Topology, within
+from testbed.topology import BOTH, CA, CLIENT, EVIL, RESOLVER, Topology, within
 
 TPROXY_MARK = 1
 """A hop delivers packets with this mark to its own sockets instead of forwarding them."""
@@ -78,7 +78,8 @@ def hop_name(link: str) -> str:
 def lay_out(topology: Topology) -> dict[str, Plan]:
     """The hosts of a topology by name: the resolver, then each link's hop and the hosts at its far end.
 
-    The link of a CA has the CA in the resolver's place, and all servers at its far end.
+    The link of a CA has the CA in the resolver's place, and all servers at its far end. From the attacker's
+    link a way leads on to every other server, for what the attacker sends there; no answer comes back by it.
     """
     resolver = Plan(RESOLVER, topology.resolver_addresses)
     plans = {RESOLVER: resolver}
@@ -103,7 +104,21 @@ def lay_out(topology: Topology) -> dict[str, Plan]:
             plans[plan.name] = plan
             through, back = (tuple(within(end.addresses, families)) for end in (near, plan))
             _join(plan, hop, number, position, through, back, near.name)
+    if EVIL in topology.by_role:
+        _lead_on(topology, plans)
     return plans
+
+
+def _lead_on(topology: Topology, plans: dict[str, Plan]) -> None:
+    """Plan the way from the attacker's host to the servers that are not on its link."""
+    link = topology.by_role[EVIL].link
+    evil, hop, number = plans[EVIL], plans[hop_name(link)], topology.links.index(link) + 1
+    leaving = next(index for index, end in enumerate(evil.ends) if end.to == hop.name)
+    for server in topology.servers:
+        if server.link != link:
+            there = evil.ends[leaving]
+            evil.ends[leaving] = replace(there, reached=(*there.reached, *server.addresses))
+            _join(plans[server.role], hop, number, len(hop.ends), (), server.addresses, EVIL)
 
 
 def _join(

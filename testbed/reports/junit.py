@@ -107,7 +107,8 @@ def _body(run: Run) -> str:
         )
         lines.append(f"  {tshark(capture_path(run, found.capture), found.packet)}")
     lines += [
-        f"attacker {line.attacker} on {line.link}: matched {line.matched}, acted {line.acted}; "
+        f"attacker {line.attacker}{f' on {line.link}' if line.link else ', off-path'}: "
+        f"matched {line.matched}, acted {line.acted}; "
         f"took {took(line.spent)}"
         for line in run.attackers
     ]

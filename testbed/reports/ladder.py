@@ -10,7 +10,7 @@ from html import escape
 
 from testbed.findings import visible
 from testbed.record import Crossing, Run
-from testbed.topology import CA, CLIENT, RESOLVER
+from testbed.topology import CA, CLIENT, EVIL, RESOLVER
 
 COLUMN = 136
 """From one lifeline to the next, in pixels; so are all lengths here."""
@@ -112,7 +112,10 @@ class _Drawing:
         return "".join(parts)
 
     def _attackers(self) -> str:
-        """A symbol on each attacked link, with the attackers' names above it."""
+        """A symbol on each attacked link, with the attackers' names above it.
+
+        Those that are off-path are named above the attacker's own host, from which they send.
+        """
         y = _HEADER - 8 - _BOX[1] // 2
         parts = []
         for link in self.attacked:
@@ -125,9 +128,12 @@ class _Drawing:
                 f'y="{y - 10}" width="20" height="20"/>'
                 f'<text x="{self._tap(link)}" y="14">{_fit(names, 24)}</text></g>'
             )
-        for link in sorted(self.own & set(self.positions) - set(self.attacked)):
+        off_path = ", ".join(line.attacker for line in self.run.attackers if not line.link)
+        hosts = self.own | {EVIL} if off_path else self.own
+        for link in sorted(hosts & set(self.positions) - set(self.attacked)):
+            said = off_path if link == EVIL and off_path else OWN_SERVER
             x = self.positions[link]
-            parts.append(f'<g class="attacker"><text x="{x}" y="14">{escape(OWN_SERVER)}</text></g>')
+            parts.append(f'<g class="attacker"><text x="{x}" y="14">{_fit(said, 24)}</text></g>')
         return "".join(parts)
 
     def _tap(self, link: str) -> int:

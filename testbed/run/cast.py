@@ -26,7 +26,10 @@ ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH, Transport.DOH3)
 
 @dataclass(frozen=True)
 class Placed:
-    """An attacker at its place. ``number`` is that of its entry in the scenario, from 0."""
+    """An attacker at its place. ``number`` is that of its entry in the scenario, from 0.
+
+    ``link`` is empty for one that is off-path.
+    """
 
     number: int
     name: str
@@ -37,6 +40,11 @@ class Placed:
     def passive(self) -> bool:
         """Whether it does nothing but read."""
         return self.attacker.capability is Capability.PASSIVE
+
+    @property
+    def off_path(self) -> bool:
+        """Whether it is on no link."""
+        return self.attacker.capability is Capability.OFF_PATH
 
 
 def configuration(cell: Cell, world: World) -> Configuration:
@@ -69,13 +77,14 @@ def configuration_of_ca(cell: Cell, world: World) -> Configuration:
 
 
 def attackers(cell: Cell, world: World, seed: int, obtained: Set[str] = frozenset()) -> list[Placed]:
-    """The attackers of a scenario, one for each link that each sits on.
+    """The attackers of a scenario, one for each link that each sits on, and one for each that is off-path.
 
     ``obtained`` will have the roles for whose names they were issued certificates.
     """
     placed = []
     for number, attack in enumerate(cell.scenario.attack):
-        for link in attack.on:
+        off_path = attack.attacker_type.capability is Capability.OFF_PATH
+        for link in ("",) if off_path else attack.on:
             rng = random.Random(f"{seed} {number} {link}")
             attacker = attack.attacker_type(scene(world, link, rng, obtained), attack.parameters)
             attacker.timing = attack.timing
@@ -84,16 +93,16 @@ def attackers(cell: Cell, world: World, seed: int, obtained: Set[str] = frozense
 
 
 def by_link(placed: list[Placed]) -> dict[str, list[Placed]]:
-    """The active attackers by link, in the scenario's order."""
+    """The active attackers on links, by link, in the scenario's order."""
     links: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:
-        if not one.passive:
+        if not one.passive and not one.off_path:
             links[one.link].append(one)
     return links
 
 
 def scene(world: World, link: str, rng: random.Random, obtained: Set[str] = frozenset()) -> Scene:
-    """What an attacker on a link knows."""
+    """What an attacker on a link, or with "" on none, knows."""
     topology = world.topology
     own = topology.by_role.get(EVIL, topology.by_role["target"])
     return Scene(
@@ -103,6 +112,10 @@ def scene(world: World, link: str, rng: random.Random, obtained: Set[str] = froz
         own_zone=own.zone,
         own_addresses=(own.ipv4, own.ipv6),
         server_names={server.role: server.name for server in topology.servers},
+        ask=lambda role, wire: world.authoritative(role).respond_wire(wire, Transport.UDP)[0],
+        server_zones={server.role: server.zone for server in topology.servers},
+        server_addresses={server.role: server.addresses for server in topology.servers},
+        resolver_addresses=topology.resolver_addresses,
         zones=world.zones,
         link=link,
         rng=rng,

@@ -40,10 +40,10 @@ class _Baseline:
 
 
 class Runner:
-    """Runs scenarios, one after the other, on one stage. Baselines are played once."""
+    """Runs scenarios, one after the other, on one stage at a time. Baselines are played once."""
 
     def __init__(self, stage: Stage, seed: int, keeper: Keeper | None) -> None:
-        self._stage = stage
+        self.stage = stage
         self._seed = seed
         self._keeper = keeper
         self._baselines: OrderedDict[str, _Baseline] = OrderedDict()
@@ -62,7 +62,7 @@ class Runner:
         baseline = await self._baseline(cell, world)
         attack: PhaseEvidence | None = None
         if cell.scenario.attack:
-            attack = await Phase(self._stage, cell, world, self._seed, attacked=True).play()
+            attack = await Phase(self.stage, cell, world, self._seed, attacked=True).play()
         judgement = judge(facts(cell, world), baseline.view, attack)
         last = attack if attack is not None else baseline.evidence
         folder = baseline.folder
@@ -86,7 +86,7 @@ class Runner:
         key = cell.baseline_key
         held = self._baselines.get(key)
         if held is None:
-            evidence = await Phase(self._stage, cell, world, self._seed, attacked=False).play()
+            evidence = await Phase(self.stage, cell, world, self._seed, attacked=False).play()
             folder = None
             if self._keeper is not None:
                 folder = self._keeper.keep(f"baselines/{key[:16]}", evidence, {})

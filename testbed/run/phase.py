@@ -27,6 +27,7 @@ from testbed.evidence import (
     PhaseEvidence,
     TlsSecret,
 )
+from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
@@ -65,6 +66,8 @@ class Phase:
         self._seed = seed
         self._obtained: set[str] = set()
         self._placed = attackers(cell, world, seed, self._obtained) if attacked else []
+        self._off_path = [one for one in self._placed if one.off_path]
+        self._sender: OffPath | None = None
         self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
@@ -84,6 +87,8 @@ class Phase:
         links = by_link(self._placed)
         attacked = stage.attacked_links(world, links, self._secrets)
         try:
+            if self._off_path:
+                self._sender = stage.off_path(self._off_path)
             self._switch(attacked, links, 0)
             await resolver.start()
             for number in range(len(self._cell.scenario.steps)):
@@ -98,6 +103,9 @@ class Phase:
         finally:
             for attacked_link in attacked.values():
                 attacked_link.close()
+            if self._sender is not None:
+                self._sender.close()
+                stage.spoiled = stage.spoiled or self._sender.remembered
             resolver.stop()
             if self._ca is not None:
                 self._ca.close()
@@ -110,6 +118,7 @@ class Phase:
             client=self._client,
             decisions=self._decisions,
             attackers=[_report(one, captures, lasted) for one in self._placed],
+            trouble=self._sender.trouble if self._sender is not None else [],
         )
 
     def _resolver(self) -> UnderTest:
@@ -127,6 +136,9 @@ class Phase:
         for link, attacked_link in attacked.items():
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+        if self._sender is not None:
+            self._sender.begin_step(step)
+            self._sender.switch({index for index, one in enumerate(self._off_path) if one.number in active})
 
     async def _step(self, resolver: UnderTest, services: Services, number: int) -> None:
         match self._cell.scenario.steps[number]:
@@ -166,6 +178,8 @@ class Phase:
         host = self._stage.network.client
         timeout = CLIENT_PATIENCE if self._stage.loop.realtime else CLIENT_TIMEOUT
         response: dns.message.Message | None = None
+        if self._sender is not None:
+            self._sender.cause(question)
         try:
             request = Datagram(resolver, 53, 0, wire, timeout)
             octets = await udp.exchange(host, (client, 0), (resolver, 53), wire, request.accepts, timeout)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator
 
 from testbed import transports
@@ -10,8 +14,9 @@ from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
+from testbed.scenario.world import Fragments
 from testbed.topology import EVIL, within
-from testbed.transports import Handler, Listener
+from testbed.transports import Handler, Listener, fragmenting
 from testbed.world.build import World
 
 
@@ -30,7 +35,10 @@ class Services:
         self._secrets = secrets
         extra = tuple(evil_zones)
         self._handlers = {
-            server.role: _handler(world.authoritative(server.role, extra if server.role == EVIL else ()))
+            server.role: _handler(
+                world.authoritative(server.role, extra if server.role == EVIL else ()),
+                world.latency.get(server.role, 0.0),
+            )
             for server in world.topology.servers
         }
         self._clear = [listener for role in self._handlers for listener in self._serve_clear(role)]
@@ -54,7 +62,17 @@ class Services:
         for address in self._world.topology.by_role[role].addresses:
             for transport in (Transport.UDP, Transport.TCP):
                 serve = transports.load(transport).serve
+                if transport is Transport.UDP and role in self._world.fragments:
+                    serve = self._cutting(role, self._world.fragments[role])
                 yield serve(self._network.hosts[role], address, transport.port, self._handlers[role])
+
+    def _cutting(self, role: str, fragments: Fragments) -> Callable[..., Listener]:
+        """What serves with responses cut into fragments."""
+        rng = random.Random(f"{self._world.seed} fragments {role}")
+        ids: Iterator[int] = itertools.cycle(range(1, 2**16))
+        if fragments.ids == "random":
+            ids = (rng.randrange(1, 2**16) for _ in itertools.count())
+        return functools.partial(fragmenting.serve, mtu=fragments.mtu, ids=ids)
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))
@@ -83,5 +101,11 @@ def _close(listeners: list[Listener]) -> None:
     listeners.clear()
 
 
-def _handler(logic: Authoritative) -> Handler:
+def _handler(logic: Authoritative, latency: float) -> Handler:
+    async def in_time(wire: bytes, transport: Transport) -> list[bytes]:
+        await asyncio.sleep(latency)
+        return logic.respond_wire(wire, transport)
+
+    if latency:
+        return lambda wire, transport, _peer: in_time(wire, transport)
     return lambda wire, transport, _peer: logic.respond_wire(wire, transport)

@@ -15,11 +15,12 @@ from testbed.evidence import TlsSecret
 from testbed.network.capture import Recorder
 from testbed.network.fabric import Network
 from testbed.network.loop import VirtualLoop
+from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
 from testbed.run.services import Services, sink
-from testbed.topology import CA, CLIENT, RESOLVER, Topology
+from testbed.topology import CA, CLIENT, EVIL, RESOLVER, Topology
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
@@ -69,6 +70,8 @@ class Stage:
         self.network = Network.build(topology)
         self.recorder = Recorder(self.network, loop)
         self._began = 0.0
+        self.spoiled = False
+        """Whether hosts remember something of a phase that the next one must not meet."""
 
     def close(self) -> None:
         """Take the network down."""
@@ -140,6 +143,10 @@ class Stage:
             )
             for link, attackers in placed.items()
         }
+
+    def off_path(self, placed: Sequence[Placed]) -> OffPath:
+        """The attackers that are on no link, none of them switched on yet."""
+        return OffPath(self.network.hosts[EVIL], [one.attacker for one in placed])
 
     def _role_at(self, address: str) -> str:
         server = self.topology.at(address)

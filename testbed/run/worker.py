@@ -23,7 +23,7 @@ from testbed.topology import Topology
 
 
 class Worker:
-    """Keeps a stage for as long as the topology stays the same."""
+    """Keeps a stage for as long as the topology stays the same and nothing has spoiled it."""
 
     def __init__(self, loop: VirtualLoop, seed: int, keeper: Keeper | None) -> None:
         self._loop = loop
@@ -44,6 +44,11 @@ class Worker:
                 self._stage.close()
             self._stage = Stage(topology, self._loop)
             self._runner = None
+        elif self._stage.spoiled:
+            self._stage.close()
+            self._stage = Stage(topology, self._loop)
+            if self._runner is not None:
+                self._runner.stage = self._stage
         if self._runner is None:
             self._runner = Runner(self._stage, self._seed, self._keeper)
         return self._runner

@@ -52,7 +52,9 @@ class Attack(Part):
 
     attacker: StrictStr = Field(description="Name of the attacker: a file in `attackers/`, here or above.")
     on: tuple[StrictStr, ...] = Field(
-        (), description="The link, or list of links, that it sits on. Off-path attackers sit on none."
+        (),
+        description="The link, or list of links, that it sits on. Off-path attackers sit on none, and send "
+        "from the attacker's own host.",
     )
     parameters: SerializeAsAny[BaseModel] = Field(
         default_factory=dict,

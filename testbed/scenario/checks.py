@@ -113,6 +113,8 @@ def attack(attack: Attack) -> Iterator[Problem]:
     capability = attack.attacker_type.capability
     if capability is Capability.OFF_PATH and attack.on:
         yield ("on",), f"{attack.attacker} is off-path and sits on no link; leave `on` out"
+    if capability is Capability.OFF_PATH and attack.when == "ticket-expired":
+        yield ("when",), f"{attack.attacker} is off-path and sees no sessions; wait for something else"
     if capability not in (Capability.OFF_PATH, Capability.OPERATOR) and not attack.on:
         yield ("attacker",), f"{attack.attacker} ({capability}) must sit on a link; say which with `on`"
 
@@ -124,6 +126,7 @@ def scenario(scenario: Scenario) -> Iterator[Problem]:
     yield from _rollout(scenario)
     yield from _transports(scenario)
     yield from _orders(scenario)
+    yield from _spoofed(scenario)
 
 
 def _steps(scenario: Scenario) -> Iterator[Problem]:
@@ -200,6 +203,16 @@ def _orders(scenario: Scenario) -> Iterator[Problem]:
         if not orders and getattr(attack.parameters, "certificate", None) == "obtained":
             message = "no certificate is ordered; add an `order` step before it is wanted"
             yield ("attack", index, "with", "certificate"), message
+
+
+def _spoofed(scenario: Scenario) -> Iterator[Problem]:
+    """Off-path attackers that speak for a server that there is not."""
+    roles = topologies.load(scenario.topology).roles
+    for index, attack in enumerate(scenario.attack):
+        if attack.attacker_type.capability is Capability.OFF_PATH:
+            server = getattr(attack.parameters, "server", None)
+            if server is not None and server not in roles:
+                yield ("attack", index, "with", "server"), unknown("role", server, roles)
 
 
 def _transports(scenario: Scenario) -> Iterator[Problem]:

@@ -67,6 +67,10 @@ def _world(world: World, place: Topology) -> Iterator[str]:
     yield f"Servers that offer encryption: {', '.join(secure)}." if secure else "No server offers encryption."
     zones = "this zone only" if world.hosted_zones == 1 else f"{world.hosted_zones} zones"
     yield f"The target's server hosts {zones}."
+    for role, seconds in world.latency.items():
+        yield f"The server {role} takes {seconds:g} s to answer."
+    for role, cut in world.fragments.items():
+        yield f"The server {role} cuts responses over UDP into packets of {cut.mtu} octets; ids {cut.ids}."
     for record in world.records:
         yield f"Further record: {record}"
 

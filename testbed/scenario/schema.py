@@ -17,7 +17,7 @@ from testbed.core.policy import POLICIES
 from testbed.scenario import engine
 from testbed.scenario.matrix import FIELDS
 from testbed.scenario.model import Scenario
-from testbed.scenario.world import SERVED
+from testbed.scenario.world import LONGEST_LATENCY, SERVED
 
 Schema = dict[str, Any]
 
@@ -50,6 +50,19 @@ def schema(folder: Path | None = None) -> Schema:
     _says(world["signal"], _names_or_options(_signal_options(defs)))
     _says(world["signed"], _names_or_options(dict.fromkeys(roles, _ref("Signing"))))
     _says(world["secure"], _names_or_options(dict.fromkeys(roles, _ref("Service"))))
+    _says(world["fragments"], _names_or_options(dict.fromkeys(roles, _ref("Fragments"))))
+    _says(
+        world["latency"],
+        {
+            "type": "object",
+            "propertyNames": {"enum": roles},
+            "additionalProperties": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": LONGEST_LATENCY,
+            },
+        },
+    )
     _says(defs["Service"]["properties"]["transports"], _one_or_list({"enum": list(SERVED)}))
 
     resolver = defs["Resolver"]["properties"]

@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     SerializeAsAny,
     StrictBool,
+    StrictFloat,
     StrictInt,
     StrictStr,
     ValidationError,
@@ -28,6 +29,9 @@ from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
 
 SERVED = tuple(transport for transport in Transport if transport.encrypted)
 """The encrypted transports that the testbed's servers can offer."""
+
+LONGEST_LATENCY = 60
+"""Seconds; no resolver waits longer for an answer."""
 
 Algorithm = Literal["RSASHA256", "RSASHA512", "ECDSAP256SHA256", "ECDSAP384SHA384", "ED25519", "ED448"]
 """DNSSEC algorithms that the testbed signs with, by their mnemonics in the registry."""
@@ -111,6 +115,15 @@ class Service(Part):
         return tuple((transport, self.port or transport.port) for transport in self.transports)
 
 
+class Fragments(Part):
+    """How a server cuts responses over UDP and IPv4 that are larger than some packet."""
+
+    mtu: StrictInt = Field(552, ge=68, le=1500, description="The largest packet, in octets.")
+    ids: Literal["random", "sequential"] = Field(
+        "random", description="Identifications of datagrams that are cut: unpredictable, or counted from 1."
+    )
+
+
 class CertificateAuthority(Part):
     """How the CA that resolvers trust looks at DNS before it issues a certificate."""
 
@@ -150,6 +163,15 @@ class World(Part):
         default_factory=dict,
         description="Servers that offer encryption, by role: a list, or a mapping to options.",
     )
+    latency: dict[StrictStr, StrictFloat] = Field(
+        default_factory=dict,
+        description="Seconds that a server takes to answer, by role; the others answer at once.",
+    )
+    fragments: dict[str, Fragments] = Field(
+        default_factory=dict,
+        description="Servers that cut responses over UDP into fragments, by role: a list, or a mapping to "
+        "options.",
+    )
     ca: CertificateAuthority = Field(
         CertificateAuthority(), description="How the CA checks who controls a name, where one is ordered."
     )
@@ -168,6 +190,23 @@ class World(Part):
         description="How many zones the target's servers host, the target zone included. "
         "Default: what the topology says.",
     )
+
+    @field_validator("fragments", mode="before")
+    @classmethod
+    def _fragments(cls, value: Any, info: ValidationInfo) -> dict[str, Fragments]:
+        return _by_role(Fragments, value, info)
+
+    @field_validator("latency", mode="after")
+    @classmethod
+    def _slow(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        known = context_of(info).topology
+        with problems() as found:
+            for role, seconds in value.items():
+                if known is not None and role not in known.by_role:
+                    found.add((role,), unknown("role", role, known.roles), key=True)
+                elif not 0 < seconds <= LONGEST_LATENCY:
+                    found.add((role,), f"{seconds:g} is out of range; give up to {LONGEST_LATENCY} seconds")
+        return value
 
     @field_validator("hosted_zones", mode="before")
     @classmethod

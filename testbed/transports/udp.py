@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -39,8 +40,8 @@ async def exchange(
     def readable() -> None:
         try:
             while not response.done():
-                data = sock.recv(_LARGEST)
-                if accept(data):
+                data = _receive(sock)
+                if data is not None and accept(data):
                     response.set_result(data)
         except (BlockingIOError, InterruptedError):
             return
@@ -66,6 +67,16 @@ async def exchange(
             timer.cancel()
             loop.remove_reader(fd)
         sock.close()
+
+
+def _receive(sock: socket.socket) -> bytes | None:
+    """What has come in; None when it is word of a smaller path MTU, no matter to what was sent."""
+    try:
+        return sock.recv(_LARGEST)
+    except OSError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        return None
 
 
 class Listener:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from testbed.record import Counts
 from testbed.topology import CLIENT
+from testbed.verdict.frames import Packet
 from testbed.verdict.queries import is_query
 from testbed.verdict.views import PhaseView, towards
 
@@ -28,8 +29,8 @@ def count(view: PhaseView) -> Counts:
     ``packets`` are IP packets both ways, each fragment by itself; ``bytes`` are octets of IP. ``handshakes``
     are those with a ServerHello, over TCP or over QUIC. ``round_trips`` are the times that the resolver had
     to wait: after something it sent, something came in. Bare acknowledgements, FIN and RST do not count
-    there, nor does what nobody waits for, such as session tickets and settings of HTTP. What is sent before
-    the first of several things comes in counts as sent at once.
+    there, nor does what nobody waits for, such as session tickets and settings of HTTP, nor ICMP errors that
+    the resolver sends. What is sent before the first of several things comes in counts as sent at once.
     """
     until = last_answer(view)
     queries = handshakes = size = 0
@@ -46,9 +47,11 @@ def count(view: PhaseView) -> Counts:
             if frame.time > until:
                 continue
             size += packet.size
-            entry = (frame.time, side.link, frame.number, towards(frame) == "far")
+            sent = towards(frame) == "far"
+            entry = (frame.time, side.link, frame.number, sent)
             packets.append(entry)
-            if packet.substantial and frame.number not in unawaited:
+            complaint = sent and isinstance(packet, Packet) and packet.error is not None
+            if packet.substantial and not complaint and frame.number not in unawaited:
                 substantial.append(entry)
     return Counts(
         queries=queries,

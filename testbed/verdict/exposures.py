@@ -11,7 +11,7 @@ from testbed.verdict import tls
 from testbed.verdict.facts import Facts, text
 from testbed.verdict.messages import question_text
 from testbed.verdict.secret import NONE, ZONE, SecretNames, word
-from testbed.verdict.views import Message, PhaseView, Request, SideView
+from testbed.verdict.views import Message, PhaseView, Request, SideView, Sign
 
 How = Literal["clear", "terminated", "served", "sni", "address"]
 
@@ -47,6 +47,18 @@ class Eyes:
     def learns(self, message: Message) -> int:
         """What the attacker learns from a message, as in ``secret``."""
         return NONE if self.reads(message) is None else self._names.in_message(message.dns)
+
+    def sees_forged(self, item: Message | Sign) -> bool:
+        """Whether something came to the resolver by another link than its sender's, by what it says that is.
+
+        Packets of a server come by the link that leads there; an off-path attacker's do not.
+        """
+        place = self._facts.by_address.get(item.peer)
+        return (
+            item.towards == "resolver"
+            and item.link in self._facts.links
+            and (place is None or place.link != item.link)
+        )
 
     def hears(self, link: str, peer: bytes) -> bool:
         """Whether the attacker sees the packets to an address on a link: in passing, or as their target."""
@@ -113,11 +125,13 @@ class _Finder:
             self._search_addresses(side)
 
     def _search_message(self, message: Message) -> None:
-        if not message.arrived:
+        if not message.arrived or self._eyes.sees_forged(message):
             return
         how = self._eyes.reads(message)
         if how is None or (how == "served" and message.towards == "resolver"):
             return
+        if message.quoted and message.dns.is_response and message.towards == "far":
+            return  # it tells no more than the response did; one that was forged, nobody anything
         secret = self._names.in_message(message.dns)
         if not secret:
             return

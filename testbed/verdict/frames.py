@@ -33,6 +33,7 @@ _ERRORS = {
 }
 _REASONS = {
     (ICMP, 3, 3): "port unreachable",
+    (ICMP, 3, 4): "fragmentation needed",
     (ICMP, 3, 13): "administratively prohibited",
     (ICMP6, 1, 1): "administratively prohibited",
     (ICMP6, 1, 4): "port unreachable",

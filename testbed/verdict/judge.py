@@ -177,7 +177,8 @@ def _reasons(facts: Facts, before: _Phase, now: _Phase, fired: bool) -> Iterator
     if not facts.passive and not fired:
         reports = now.evidence.attackers
         idle = "; ".join(
-            f"{report.attacker} on {report.link} matched {report.matched} and did nothing"
+            f"{report.attacker}{f' on {report.link}' if report.link else ''} matched {report.matched}"
+            " and did nothing"
             for report in reports
         )
         yield f"the attack never fired: {idle or 'no attacker reported'}"

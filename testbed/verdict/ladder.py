@@ -32,7 +32,8 @@ def ladder(
 
     On a link that the attacker sits on, what has no equal at the far side is marked as altered: a query
     that went no further, a response that nobody sent. A response that never reached the resolver is told
-    of with the one that came in its stead, or else by itself.
+    of with the one that came in its stead, or else by itself. What an off-path attacker has sent counts as
+    altered, too; of what it sent many times, and of ICMP errors, those that are alike are told of once.
     """
     draw = _Draw(names, eyes, trust)
     crossings: list[Crossing] = []
@@ -40,7 +41,7 @@ def ladder(
         if link in facts.attacked_links:
             crossings += draw.attacked(*view.sides(link))
         else:
-            crossings += (draw.crossing(item) for item in _items(side))
+            crossings += draw.passing(side)
     return tuple(sorted(crossings, key=lambda crossing: crossing.time))
 
 
@@ -69,11 +70,23 @@ class _Draw:
         for message in came.messages():
             yield self.crossing(message, altered=True, aside=" (swallowed)")
 
+    def passing(self, side: SideView) -> Iterator[Crossing]:
+        """The crossings of a link that nobody sits on."""
+        alike: dict[object, list[Message | Sign]] = {}
+        for item in _items(side):
+            often = self.eyes.sees_forged(item) or (isinstance(item, Sign) and item.kind == "icmp")
+            key = (item.frame.step, item.towards, item.peer, _key(item)) if often else id(item)
+            alike.setdefault(key, []).append(item)
+        for first, *others in alike.values():
+            more = f" (and {len(others)} more like it)" if others else ""
+            yield self.crossing(first, aside=more)
+
     def crossing(self, item: Message | Sign, *, altered: bool = False, aside: str = "") -> Crossing:
         """The crossing that a message or a sign makes."""
         protection, text, seen = self._of_message(item) if isinstance(item, Message) else self._of_sign(item)
         if isinstance(item, Message) and item.dns.is_response and seen and self.eyes.serves(item):
             altered = True
+        altered = altered or self.eyes.sees_forged(item)
         return Crossing(
             step=item.frame.step,
             time=item.frame.time,

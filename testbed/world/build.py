@@ -20,6 +20,7 @@ from testbed.core.resolver.state import RootServer
 from testbed.core.signer import ds_for
 from testbed.core.transport import Transport
 from testbed.core.zone import Zone
+from testbed.scenario.world import Fragments
 from testbed.scenario.world import World as Described
 from testbed.topology import EVIL, MIRROR, TARGET, Server, Topology
 from testbed.world import credentials
@@ -37,8 +38,9 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were. ``paths`` say where the server of a role has DoH, ``families`` over which IP
-    versions it offers encryption.
+    as they once were. ``paths`` say where the server of a role has DoH, ``families`` over which IP versions
+    it offers encryption, ``latency`` how many seconds it takes to answer, ``fragments`` how it cuts its
+    responses over UDP.
     """
 
     topology: Topology
@@ -53,6 +55,8 @@ class World:
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     families: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    latency: Mapping[str, float] = field(default_factory=dict)
+    fragments: Mapping[str, Fragments] = field(default_factory=dict)
     _authoritatives: dict[str, Authoritative] = field(default_factory=dict)
     _oracle: list[Authoritative] = field(default_factory=list)
 
@@ -145,6 +149,8 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool) -
         },
         paths={role: plan.secure[role].path for role in plan.services},
         families={role: plan.secure[role].families for role in plan.services},
+        latency=described.latency,
+        fragments=described.fragments,
         services={role: (plan.secure[role].offers, plan.services[role]) for role in plan.services},
         authority=plan.issuer,
         trust_anchor=_trust_anchor(plan),

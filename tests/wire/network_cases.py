@@ -237,7 +237,7 @@ def programs_run_on_their_host() -> None:
     node = bench.network.mininet["hop-target"]
     assert "target" in node.cmd("ip -brief link")
     assert node.intf("target").MAC() == bench.network.hops["target"].far_side.mac
-    assert len(bench.network.mininet.links) == 16
+    assert len(bench.network.mininet.links) == 22
     bench.recorder.close()
     bench.network.close()
 

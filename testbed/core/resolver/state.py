@@ -144,6 +144,8 @@ class Memory:
     agents: dict[dns.name.Name, dns.name.Name] = field(default_factory=dict)
     """By zone, whom its servers want failures to be reported to (RFC 9567)."""
     prober: Prober = field(init=False)
+    _last_id: int | None = None
+    _port: int | None = None
 
     def __post_init__(self) -> None:
         self.prober = Prober(self.probed)
@@ -174,6 +176,20 @@ class Memory:
     def policy(self) -> Policy:
         """The policy in force."""
         return self.configuration.policy
+
+    def next_id(self) -> int:
+        """The message ID for the next query."""
+        if self.policy.message_ids == "random" or self._last_id is None:
+            self._last_id = self.rng.getrandbits(16)
+        else:
+            self._last_id = (self._last_id + 1) % 2**16
+        return self._last_id
+
+    def next_port(self) -> int:
+        """The UDP port that the next query is to go out from."""
+        if self.policy.source_ports == "random" or self._port is None:
+            self._port = self.rng.randrange(1024, 65536)
+        return self._port
 
     @property
     def probed(self) -> tuple[Transport, ...]:

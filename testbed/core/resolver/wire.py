@@ -234,7 +234,7 @@ class Wire:
 
     def query(self, question: Question) -> dns.message.Message:
         """The query for a question, as the signals that are looked for dress it."""
-        query = question.message(self._memory.rng.getrandbits(16))
+        query = question.message(self._memory.next_id())
         for signal in self._memory.configuration.signals:
             signal.dress(query)
         return query
@@ -261,7 +261,7 @@ class Wire:
         while True:
             tries -= 1
             wire = message.encode(self.query(question))
-            source_port = memory.rng.randrange(1024, 65536)
+            source_port = memory.next_port()
             try:
                 octets: bytes = yield Datagram(address, Transport.UDP.port, source_port, wire, UDP_TIMEOUT)
                 return _parse(octets, self._memory.extended)
