@@ -31,7 +31,7 @@ from testbed.core.resolver.requests import Datagram, Dial, HangUp, Session, Tran
 from testbed.core.resolver.state import Configuration, TraceEvent
 from testbed.core.tls_messages import sketched_client_hello
 from testbed.core.transport import Failure, Transport, TransportError
-from testbed.topology import EVIL
+from testbed.topology import EVIL, within
 from testbed.world.build import World
 from testbed.world.epoch import EPOCH
 
@@ -305,7 +305,9 @@ class MemoryNetwork:
                     _refuse(action, timed_out="TLS handshake")
             if not line.terminated and protocol == "tcp":
                 line.session = Established(line.role, request.port, request.sni, 0)
-            if (request.transport, request.port) not in offers and not line.terminated:
+            reached = any(within((request.server,), self.world.families.get(line.role, ())))
+            offered = reached and (request.transport, request.port) in offers
+            if not offered and not line.terminated:
                 raise TransportError(Failure.REFUSED)
             line.lost = request.path is not None and request.path != self.world.paths.get(line.role)
         self._numbers += 1

@@ -83,11 +83,18 @@ def test_the_better_transport_is_preferred_when_both_are_established():
     assert prober.advise(SERVER, 1).session is DOQ
 
 
-def test_a_restart_forgets_everything(prober):
+def test_sessions_end_at_a_restart_and_what_was_found_out_stays(prober):
     connect(prober, 0)
     prober.responded(SERVER, DOT, 1)
     prober.restart()
-    assert prober.advise(SERVER, 2) == Advice(None, True, (DOT,))
+    assert prober.advise(SERVER, 2) == Advice(None, False, (DOT,))
+
+
+def test_a_failure_is_remembered_over_a_restart(prober):
+    prober.connecting(SERVER, DOT, 0)
+    prober.failed(SERVER, DOT, 0)
+    prober.restart()
+    assert prober.advise(SERVER, 1) == Advice(None, True, ())
 
 
 class ProberMachine(RuleBasedStateMachine):

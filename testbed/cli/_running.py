@@ -18,13 +18,16 @@ from testbed.run.pool import Pool
 from testbed.scenario.cell import Cell
 
 
-def run_all(cells: Sequence[Cell], jobs: int | None, results: Path | None, seed: int = 0) -> list[Run]:
+def run_all(
+    cells: Sequence[Cell], jobs: int | None, results: Path | None, seed: int = 0, *, measured: bool = True
+) -> list[Run]:
     """Run cells and show how it goes on standard error; the records are in the cells' order.
 
-    ``results`` is where evidence goes, None to keep none. Exits where no sandbox can be made.
+    ``results`` is where evidence goes, None to keep none; ``measured`` says whether what was measured of
+    engines counts before what they declare. Exits where no sandbox can be made.
     """
     screen = console.terminal(sys.stderr)
-    runs, seconds = play(cells, jobs, results, seed, screen)
+    runs, seconds = play(cells, jobs, results, seed, screen, measured=measured)
     screen.print(f"{len(runs)} runs in {seconds:.0f} s", highlight=False)
     return runs
 
@@ -36,6 +39,8 @@ def play(
     seed: int,
     screen: Console,
     judge: Callable[[Run], Run] = lambda run: run,
+    *,
+    measured: bool = True,
 ) -> tuple[list[Run], float]:
     """Run cells and show how it goes; their records, in the cells' order, and how many seconds it took.
 
@@ -44,7 +49,7 @@ def play(
     runs: list[Run] = []
     try:
         with (
-            Pool(jobs or len(os.sched_getaffinity(0)), seed, results) as pool,
+            Pool(jobs or len(os.sched_getaffinity(0)), seed, results, measured=measured) as pool,
             console.Progress(len(cells), screen) as progress,
         ):
             for run in map(judge, pool.run(cells)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +15,16 @@ from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
 from testbed.engines import catalogue
+from testbed.grading import accepted, measure
+from testbed.grading.grade import grade
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
 from testbed.reference import Entry
 from testbed.reports import attackers as attackers_report
+from testbed.reports import card, fields
 from testbed.reports import claims as claims_report
 from testbed.reports import costs as costs_report
 from testbed.reports import engines as engines_report
-from testbed.reports import fields
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
 from testbed.scenario.schema import schema
@@ -33,7 +36,7 @@ def command(
     parts: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PART]...", help="scenarios, costs, matrix, engines, docs; default: all of them."
+            metavar="[PART]...", help="scenarios, costs, matrix, engines, cards, docs; default: all."
         ),
     ] = None,
     jobs: Annotated[
@@ -90,6 +93,19 @@ def _engines(jobs: int | None) -> None:
     _write(engine_results.FOLDER / probing_table.FILE, probing_table.table(probing_table.rows(runs)))
 
 
+def _cards(jobs: int | None) -> None:
+    graded = accepted.subjects()
+    with tempfile.TemporaryDirectory() as folder:
+        first, *others = (
+            grade(graded, Path(folder), lambda cells: run_all(cells, jobs, None, measured=False))
+            for _ in range(accepted.ROUNDS)
+        )
+    measure.keep(first)
+    for number, (subject, grades) in enumerate(first):
+        varying = accepted.varying([grades, *(cards[number][1] for cards in others)])
+        _write(accepted.place(subject), card.accepted(subject, grades, varying))
+
+
 def _docs(_jobs: int | None) -> None:
     for name, text in documents().items():
         _write(DOCS / name, text)
@@ -128,6 +144,7 @@ PARTS: Mapping[str, Callable[[int | None], None]] = {
     "costs": _costs,
     "matrix": _matrix,
     "engines": _engines,
+    "cards": _cards,
     "docs": _docs,
 }
 """What can be accepted, in the order in which one needs the other."""

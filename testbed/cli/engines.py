@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,21 +14,30 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.cli import ExitCode
+from testbed.cli._running import run_all
 from testbed.core.notation import quoted
-from testbed.engines import catalogue
+from testbed.engines import catalogue, measured
 from testbed.engines.apt import FetchError
 from testbed.engines.description import Authoritative, Engine
 from testbed.engines.fetch import PROGRAMS, fetch
+from testbed.engines.measured import Abilities
+from testbed.grading import abilities, measure
+from testbed.grading.grade import grade
+from testbed.grading.subject import subject
 from testbed.scenario import engine as engines
 from testbed.scenario.errors import ScenarioError, unknown
 
 FETCH = "fetch"
+MEASURED, DIFFERS = "measured", "disagreements"
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+", re.ASCII)
 
 
 def command(
     action: Annotated[
-        str, typer.Argument(metavar="[fetch]", show_default=False, help="What to do instead of listing them.")
+        str,
+        typer.Argument(
+            metavar="[fetch | NAME]", show_default=False, help="What to do beside listing them, or for which."
+        ),
     ] = "",
     name: Annotated[
         str, typer.Argument(metavar="[NAME]", show_default=False, help="An engine, or a package, to fetch.")
@@ -35,16 +46,26 @@ def command(
         str | None,
         typer.Option(metavar="SUITE", help="The suite to fetch from; default: the distribution's newest."),
     ] = None,
+    measuring: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="Find out what they can do before they are listed; all that are here."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """List engines, resolvers and authoritative servers: versions, and what their descriptions declare.
+    """List engines, resolvers and authoritative servers: versions, and what they declare and were measured to do.
+
+    What ``--measure`` or ``adox grade`` found out counts before what a description declares.
 
     ``fetch NAME`` unpacks the version that another suite has into the project's folder build/engines, beside
     the installed one; it exits 3 when that cannot be had.
     """
-    if action:
+    if measuring:
+        _measure([action] if action else [*catalogue.names(), *engines.fetched()])
+    elif action:
         _fetch(action, name, suite)
         return
     resolvers = [_row(catalogue.load(each)) for each in [*catalogue.names(), *engines.fetched()]]
@@ -55,7 +76,9 @@ def command(
         typer.echo(json.dumps(made, indent=2))
         return
     console = Console(highlight=False)
-    console.print(_table("Resolvers", [row for row in resolvers if row["engine"] in catalogue.names()]))
+    table = _table("Resolvers", [row for row in resolvers if row["engine"] in catalogue.names()])
+    _add_measured(table, [row for row in resolvers if row["engine"] in catalogue.names()])
+    console.print(table)
     console.print()
     packaged = [row for row in servers if row["engine"] in catalogue.authoritatives()]
     console.print(_table("Authoritative servers", packaged))
@@ -63,18 +86,50 @@ def command(
     others = sorted({*engines.fetched(), *engines.fetched_authoritatives()})
     if others:
         console.print(f"Fetched, and described alike: {', '.join(others)}.", soft_wrap=True)
+    for row in resolvers:
+        for text in row[DIFFERS]:
+            console.print(
+                f"{row['engine']} {row['version']} differs, {text}. The measured counts.", soft_wrap=True
+            )
     console.print("What they really do, `adox grade ENGINE...` finds out.", soft_wrap=True)
 
 
 def _table(heading: str, rows: list[dict[str, Any]]) -> Table:
-    """Engines of a kind side by side."""
+    """Engines of a kind side by side, by what they are and declare."""
     table = Table(heading, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_column(Text(row["engine"]))
     for field in rows[0]:
-        if field != "engine":
+        if field not in ("engine", MEASURED, DIFFERS):
             table.add_row(field, *(Text(_shown(row[field])) for row in rows))
     return table
+
+
+def _add_measured(table: Table, rows: list[dict[str, Any]]) -> None:
+    """What was found out by experiment, below what they declare."""
+    for field in Abilities.model_fields:
+        if field != "digest":
+            heading = f"{MEASURED}: {field.replace('_', ' ')}"
+            table.add_row(heading, *(Text(_found(row[MEASURED], field)) for row in rows))
+
+
+def _measure(names: list[str]) -> None:
+    """Run the experiments about abilities with those engines that are here, and keep what they show."""
+    subjects = []
+    for name in names:
+        if name not in [*catalogue.names(), *engines.fetched()]:
+            known = [*catalogue.names(), *engines.fetched()]
+            raise ScenarioError("adox engines --measure", 0, 0, unknown("engine", name, known))
+        if catalogue.missing(catalogue.load(name)) is None:
+            subjects.append(subject(name))
+    with tempfile.TemporaryDirectory() as folder:
+        cards = grade(
+            subjects,
+            Path(folder),
+            lambda cells: run_all(cells, None, None, measured=False),
+            abilities.MEASURING,
+        )
+        measure.keep(cards)
 
 
 def _fetch(action: str, name: str, suite: str | None) -> None:
@@ -98,6 +153,7 @@ def _fetch(action: str, name: str, suite: str | None) -> None:
 def _row(engine: Engine) -> dict[str, Any]:
     """What is known of an engine; ``follows`` are values of policies' fields that it has counterparts for."""
     described = engine.description
+    found = measured.load(engine)
     follows: dict[str, list[Any]] = {}
     for kind in described.follows:
         for field, values in kind.items():
@@ -115,6 +171,8 @@ def _row(engine: Engine) -> dict[str, Any]:
         "time travel": described.time_travel,
         "flush": "yes" if described.flush else "no",
         "key log": described.key_log,
+        MEASURED: None if found is None else found.model_dump(mode="json", exclude={"digest"}),
+        DIFFERS: [] if found is None else list(measured.disagreements(described, found)),
     }
 
 
@@ -132,6 +190,16 @@ def _row_of_server(engine: Authoritative) -> dict[str, Any]:
         "time travel": described.time_travel,
         "key log": described.key_log,
     }
+
+
+def _found(row: dict[str, Any] | None, field: str) -> str:
+    """A field of what was measured, for people."""
+    value = None if row is None else row[field]
+    if value is None:
+        return "?"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _shown(value)
 
 
 def _shown(value: Any) -> str:

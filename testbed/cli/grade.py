@@ -14,6 +14,7 @@ from rich.text import Text
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.engines import catalogue
+from testbed.grading import measure
 from testbed.grading.grade import Card, grade
 from testbed.grading.subject import subject
 from testbed.reports import card
@@ -41,7 +42,12 @@ def command(
             typer.echo(f"adox: {one.title}: {lacking}", err=True)
             raise typer.Exit(ExitCode.CANNOT_RUN)
     folder = results or FOLDER / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-    cards = grade(subjects, folder / "scenarios", lambda cells: run_all(cells, jobs, folder / "runs"))
+    cards = grade(
+        subjects,
+        folder / "scenarios",
+        lambda cells: run_all(cells, jobs, folder / "runs", measured=False),
+    )
+    measure.keep(cards)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "card.md").write_text(card.markdown(cards))
     (folder / "card.html").write_text(card.page(cards))
@@ -62,4 +68,5 @@ def _table(cards: list[Card]) -> Table:
     table = Table("question", *card.headings(cards), show_lines=True)
     for asks, cells in card.lines(cards):
         table.add_row(Text(asks), *(Text(cell) for cell in cells))
+    table.add_row(Text(card.SPEED), *(Text(text) for text in card.speeds(cards)))
     return table

@@ -123,6 +123,10 @@ class Policy(BaseModel):
     )
     timers: Timers = Field("monotonic", description="By which clock what is remembered ages.")
     tls12: bool = Field(False, description="Whether DoT is spoken over TLS 1.2, too.")
+    persistent: bool = Field(
+        False,
+        description="Whether what probing found out, and promises, outlive a restart (RFC 9539 section 4.6).",
+    )
     padding: bool = Field(True, description="Whether encrypted queries are padded (RFC 8467).")
     error_reports: bool = Field(
         False, description="Whether failures are reported to the agent that a zone names (RFC 9567)."

@@ -150,5 +150,6 @@ class Prober:
         self.record(server, transport).last_response = now
 
     def restart(self) -> None:
-        """Sessions are gone and, as nothing is kept on disk, everything is forgotten."""
-        self._records.clear()
+        """Sessions are gone; what was found out about servers stays (section 4.6.1)."""
+        for record in self._records.values():
+            record.link = Link.NULL

@@ -33,6 +33,7 @@ OF_ENCRYPTION = frozenset(
         "discovery",
         "commitment",
         "commitment_from",
+        "persistent",
         "preconfigured_root",
         "prefer_encrypted",
         "resumption",

@@ -33,11 +33,12 @@ PROBE_S, PAUSE_S = 1.0, 0.005
 SETTLED_S = 0.1
 """Seconds without a packet after which a program that answers has done what it does at its start."""
 
+READY = "ready"
+"""The kind of what is noted when a program answers for the first time."""
+
 
 class ProgramResolver:
     """An engine on a host. ``clock`` tells Unix time in the world; ``policy`` is what it is to follow."""
-
-    trace: tuple[TraceEvent, ...] = ()
 
     def __init__(
         self,
@@ -53,7 +54,9 @@ class ProgramResolver:
         self._addresses = addresses
         self._configuration = configuration
         self._signals = signals
+        self._clock = clock
         self._program = Program(engine, host, clock)
+        self.trace: list[TraceEvent] = []
 
     async def start(self) -> None:
         """Start the program in a fresh folder, and return when it answers. Raises EngineError."""
@@ -63,7 +66,10 @@ class ProgramResolver:
         for name, text in files.items():
             (self._program.folder / name).write_text(text)
         self._program.launch(names)
+        started = time.monotonic()
         await self._ready()
+        took = time.monotonic() - started
+        self.trace.append(TraceEvent(self._clock(), READY, f"answers {took:.3f} s after its start"))
         await _loop().quiesce(SETTLED_S)
 
     def stop(self) -> None:

@@ -101,11 +101,13 @@ class ReferenceResolver:
         self._core.flush()
 
     async def restart(self) -> None:
-        """Forget everything, as a process does that is started anew with nothing kept on disk."""
+        """Forget everything, as a process does that ends, but for what the policy keeps on disk."""
         self._abandon()
         self._tickets.forget()
         self._past += self._core.trace
+        former = self._core
         self._core = Resolver(self._configuration, self._clock, self._rng, self._time_of_day)
+        self._core.inherit(former)
 
     def set_clock(self) -> None:
         """Set the timer anew: what it remembers may age by the clock that was set."""

@@ -25,7 +25,7 @@ from testbed.scenario.steps import (
     RestartStep,
     WaitIdleStep,
 )
-from testbed.topology import EVIL, Server
+from testbed.topology import BOTH, EVIL, Server
 from testbed.world.build import World, build
 
 ELSEWHERE = (QueryStep, AttackStep, FlushStep, RestartStep, WaitIdleStep, OrderStep)
@@ -126,8 +126,11 @@ def _manners(cell: Cell, role: str) -> Iterator[str]:
         yield "cannot be told to cut its responses into fragments"
     if role in world.connections:
         yield "cannot be told how many connections to keep"
-    if role in world.secure and world.secure[role].tls12:
+    offer = world.secure.get(role)
+    if offer is not None and offer.tls12:
         yield "cannot be told to speak TLS 1.2"
+    if offer is not None and set(offer.families) != set(BOTH):
+        yield "encrypts over both IP versions"
 
 
 def _additions(cell: Cell, world: World, server: Server) -> Iterator[str]:

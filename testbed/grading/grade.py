@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from testbed.grading.questions import QUESTIONS, Question
-from testbed.grading.reading import Finding
+from testbed.grading.asking import Question
+from testbed.grading.questions import QUESTIONS
+from testbed.grading.reading import Finding, Runs
 from testbed.grading.subject import Subject
 from testbed.record import Run
 from testbed.scenario.cell import Cell
@@ -25,14 +26,22 @@ class Grade:
     question: Question
     finding: Finding
     scenarios: tuple[Path, ...]
+    runs: Runs = field(default_factory=dict, repr=False)
 
 
 Card = tuple[Subject, tuple[Grade, ...]]
 """A report card."""
 
 
+TOPOLOGY = "ipv6-only"
+"""Every server has one address: what a resolver does is to depend on nothing that it picks at random."""
+
+
 def grade(
-    subjects: Sequence[Subject], folder: Path, run_all: Callable[[Sequence[Cell]], Sequence[Run]]
+    subjects: Sequence[Subject],
+    folder: Path,
+    run_all: Callable[[Sequence[Cell]], Sequence[Run]],
+    questions: Sequence[Question] = QUESTIONS,
 ) -> list[Card]:
     """The report cards of subjects. Scenario files are written into ``folder``, one of each subject's.
 
@@ -41,7 +50,7 @@ def grade(
     placed: dict[str, tuple[int, str, str]] = {}
     cells: list[Cell] = []
     for number, subject in enumerate(subjects):
-        for question in QUESTIONS:
+        for question in questions:
             for name, parts in question.experiments(subject).items():
                 cell = _written(subject, question, name, parts, folder)
                 placed[cell.id] = (number, question.name, name)
@@ -54,10 +63,11 @@ def grade(
     cards = []
     for number, subject in enumerate(subjects):
         grades = []
-        for question in QUESTIONS:
-            found = runs.get((number, question.name), {})
+        for question in questions:
+            returned = runs.get((number, question.name), {})
+            found = {name: returned[name] for name in question.experiments(subject) if name in returned}
             paths = tuple(sorted(files[run.id] for run in found.values()))
-            grades.append(Grade(question, question.answer(subject, found), paths))
+            grades.append(Grade(question, question.answer(subject, found), paths, found))
         cards.append((subject, tuple(grades)))
     return cards
 
@@ -69,6 +79,7 @@ def _written(subject: Subject, question: Question, name: str, parts: dict[str, A
     scenario = {
         "id": f"grade/{label}/{question.name}/{_word(name)}",
         "title": f"{question.asks} ({name})",
+        "topology": TOPOLOGY,
         **own,
         "resolver": {"engine": subject.engine, "policy": {**subject.policy, **parts.get("policy", {})}},
     }

@@ -1,26 +1,22 @@
-"""The questions of a report card: experiments, as scenarios, and how their records are read.
-
-An experiment about encryption first asks the server so often that a resolver that probes has found out about
-its TLS: some probe only servers that they meet repeatedly.
-"""
+"""The questions of a report card: experiments, as scenarios, and how their records are read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from testbed.grading.reading import CLEAR, ENCRYPTED, Finding, Runs, packet, protection, queries, unusable
+from testbed.grading import reach
+from testbed.grading.asking import WARM_UP, Experiments, Question, last, warm, world
+from testbed.grading.reading import CLEAR, ENCRYPTED, Finding, Packet, Runs, packet, queries
 from testbed.grading.subject import Subject
-from testbed.record import Verdict
+from testbed.record import Run, Verdict
 
-Experiments = Mapping[str, dict[str, Any]]
-"""Parts of scenarios by the experiments' names: everything but id, title and resolver."""
-
-WARM_UP = 5
 HOWS = ("reset", "drop", "icmp", "alert")
 CERTIFICATES = ("valid", "self-signed", "expired", "wrong-name")
+NO_ANSWER = "no answer"
+ADDRESS = "address"
+"""A certificate that is valid, and has the server's addresses in the place of its name."""
+
 TIMES = ("1h", "1d", "4d")
 ERRORS = ("SERVFAIL", "REFUSED", "NXDOMAIN")
 SECRET = "secret.example.org A"  # noqa: S105 - the sensitive name
@@ -30,43 +26,11 @@ CHAIN = ["root", "target-parent", "target"]
 _EDE = re.compile(r"EDE ([\d, ]+)")
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked about a resolver. ``experiments`` are none where the question makes no sense for it."""
-
-    name: str
-    asks: str
-    experiments: Callable[[Subject], Experiments]
-    read: Callable[[Subject, Runs], Finding]
-
-    def answer(self, subject: Subject, runs: Runs) -> Finding:
-        """What the records of the experiments come to."""
-        if not runs:
-            return Finding("open", "not asked: it has no such function, or cannot be told the time")
-        return unusable(runs) or self.read(subject, runs)
-
-
-def _world(subject: Subject, **service: str) -> dict[str, Any]:
-    return {"signal": ["none"], "secure": {subject.role: service or {}}}
-
-
-def _warm(subject: Subject) -> list[Any]:
-    return [*(subject.ask(number) for number in range(WARM_UP)), "wait-idle"]
-
-
-def _last(subject: Subject, runs: Runs, name: str, number: int) -> tuple[str, tuple[str, ...]]:
-    """How the question of a number, asked in the last step that asked it, reached the server."""
-    run = runs[name]
-    text = f"n{number}."
-    steps = [crossing.step for crossing in queries(run, subject.role) if text in crossing.text]
-    return protection(run, subject.role, max(steps, default=-1), text)
-
-
 # -- whether, when and over what -----------------------------------------------------------------------
 
 
 def _encrypts(subject: Subject) -> Experiments:
-    return {"asked-repeatedly": {"world": _world(subject), "steps": [*_warm(subject), subject.ask(WARM_UP)]}}
+    return {"asked-repeatedly": {"world": world(subject), "steps": [*warm(subject), subject.ask(WARM_UP)]}}
 
 
 def _read_encrypts(subject: Subject, runs: Runs) -> Finding:
@@ -82,18 +46,21 @@ def _read_encrypts(subject: Subject, runs: Runs) -> Finding:
     how = f"over {encrypted[0].transport}" + (f" ({hellos[0]})" if hellos else "")
     if before == 0:
         return Finding("good", f"yes, {how}, from the first query on", (packet(run, encrypted[0]),))
-    text = f"yes, {how}, after {before} queries in clear to the server"
+    text = f"yes, {how}, after {before} in clear to the server"
     return Finding("weak", text, (packet(run, asked[0]), packet(run, encrypted[0])))
 
 
 def _first(subject: Subject) -> Experiments:
     attack = [{"attacker": "observe", "on": "target"}]
-    return {"first-contact": {"world": _world(subject), "attack": attack, "steps": [{"query": SECRET}]}}
+    return {"first-contact": {"world": world(subject), "attack": attack, "steps": [{"query": SECRET}]}}
 
 
 def _read_first(_subject: Subject, runs: Runs) -> Finding:
     run = runs["first-contact"]
-    shown = tuple(f"{run.evidence}/{exposure.capture}:{exposure.packet}" for exposure in run.exposures[:2])
+    shown = tuple(
+        Packet(f"{run.evidence}/{exposure.capture}:{exposure.packet}", f"{exposure.link}: {exposure.text}")
+        for exposure in run.exposures[:1]
+    )
     if run.leak == "none":
         return Finding("good", "nothing is to be read on the link to the server")
     return Finding("bad", f"the first query shows the {run.leak} to whoever listens", shown)
@@ -103,12 +70,14 @@ def _read_first(_subject: Subject, runs: Runs) -> Finding:
 
 
 def _certificates(subject: Subject) -> Experiments:
-    steps = [*_warm(subject), subject.ask(WARM_UP)]
-    return {kind: {"world": _world(subject, certificate=kind), "steps": steps} for kind in CERTIFICATES}
+    steps = [*warm(subject), subject.ask(WARM_UP)]
+    return {
+        kind: {"world": world(subject, certificate=kind), "steps": steps} for kind in (*CERTIFICATES, ADDRESS)
+    }
 
 
 def _read_certificates(subject: Subject, runs: Runs) -> Finding:
-    found = {kind: _last(subject, runs, kind, WARM_UP) for kind in CERTIFICATES}
+    found = {kind: last(subject, runs, kind, WARM_UP) for kind in (*CERTIFICATES, ADDRESS)}
     if found["valid"][0] != "encrypted":
         return Finding("open", "it does not encrypt with a valid certificate either")
     taken = [kind for kind in CERTIFICATES[1:] if "encrypted" in found[kind][0]]
@@ -118,7 +87,8 @@ def _read_certificates(subject: Subject, runs: Runs) -> Finding:
     clear = [kind for kind in CERTIFICATES[1:] if CLEAR in found[kind][0]]
     if clear:
         return Finding("weak", f"yes, but it goes on in clear after: {', '.join(clear)}", packets)
-    return Finding("good", "yes: it sends nothing where the certificate does not prove the name")
+    by = "name or address" if found[ADDRESS][0] == "encrypted" else "name"
+    return Finding("good", f"yes, by {by}: it sends nothing where the certificate does not prove it")
 
 
 # -- failures ------------------------------------------------------------------------------------------
@@ -127,14 +97,14 @@ def _read_certificates(subject: Subject, runs: Runs) -> Finding:
 def _failures(subject: Subject) -> Experiments:
     """TLS worked; when the sessions have ended, an attacker comes, and the next question is asked."""
     idle = [{"advance": "1h"}] if subject.time_travel else []
-    steps = [*_warm(subject), *idle, {"attack": "on"}, subject.ask(WARM_UP)]
+    steps = [*warm(subject), *idle, {"attack": "on"}, subject.ask(WARM_UP)]
     attacks: dict[str, dict[str, Any]] = {
         how: {"attacker": "block-tls", "with": {"how": how}} for how in HOWS
     }
     attacks["bad certificate"] = {"attacker": "impersonate", "with": {"certificate": "self-signed"}}
     return {
         name: {
-            "world": _world(subject),
+            "world": world(subject),
             "attack": [{**attack, "on": subject.role, "active": False}],
             "steps": steps,
         }
@@ -143,32 +113,38 @@ def _failures(subject: Subject) -> Experiments:
 
 
 def _read_failures(subject: Subject, runs: Runs) -> Finding:
-    found = {name: _last(subject, runs, name, WARM_UP) for name in runs}
+    found = {name: last(subject, runs, name, WARM_UP) for name in runs}
     idle = [name for name, run in runs.items() if not run.fired]
     if len(idle) == len(runs):
         return Finding("open", "there was no TLS to attack")
-    text = "; ".join(
-        f"{name}: {words} ({runs[name].answer[-1].split()[0]})" for name, (words, _) in found.items()
-    )
+    text = "; ".join(f"{name}: {words} ({_rcode(runs[name])})" for name, (words, _) in found.items())
     packets = tuple(shown for words, where in found.values() if CLEAR in words for shown in where[-1:])
     clear = any(CLEAR in words for words, _ in found.values())
     given = found["bad certificate"][0] == "encrypted" and runs["bad certificate"].fired
     return Finding("bad" if clear else "weak" if given else "good", text, packets)
 
 
+def _rcode(run: Run) -> str:
+    """How the last question was answered."""
+    answer = run.answer[-1]
+    return answer if answer == NO_ANSWER else answer.split()[0]
+
+
 def _switch_off(subject: Subject) -> Experiments:
     """One connection fails, then nobody attacks any more; the server is asked again some time later."""
     if not subject.time_travel:
         return {}
-    before = [*_warm(subject), {"advance": "1h"}, {"attack": "on"}, subject.ask(WARM_UP), {"attack": "off"}]
+    before = [*warm(subject), {"advance": "1h"}, {"attack": "on"}, subject.ask(WARM_UP), {"attack": "off"}]
     return {
         after: {
-            "world": _world(subject),
+            "world": world(subject),
             "attack": [{"attacker": "block-tls", "on": subject.role, "active": False}],
             "steps": [
                 *before,
                 {"advance": after},
-                *(subject.ask(number) for number in range(WARM_UP + 1, 2 * WARM_UP)),
+                *(subject.ask(number) for number in range(WARM_UP + 1, 2 * WARM_UP - 1)),
+                "wait-idle",
+                subject.ask(2 * WARM_UP - 1),
                 "wait-idle",
                 subject.ask(2 * WARM_UP),
             ],
@@ -180,9 +156,9 @@ def _switch_off(subject: Subject) -> Experiments:
 def _read_switch_off(subject: Subject, runs: Runs) -> Finding:
     if not any(run.fired for run in runs.values()):
         return Finding("open", "there was no TLS to attack")
-    found = {after: _last(subject, runs, after, 2 * WARM_UP) for after in runs}
+    found = {after: last(subject, runs, after, 2 * WARM_UP) for after in runs}
     clear = [after for after, (words, _) in found.items() if CLEAR in words]
-    acted = max(run.acted for run in runs.values())
+    acted = "one connection" if max(run.acted for run in runs.values()) == 1 else "several connections"
     packets = tuple(shown for after in clear for shown in found[after][1][:1])
     if not clear:
         return Finding("good", "no: as soon as the attack ends it encrypts again")
@@ -196,17 +172,17 @@ def _memory(subject: Subject) -> Experiments:
         return {}
     return {
         after: {
-            "world": _world(subject),
-            "steps": [*_warm(subject), subject.ask(WARM_UP), {"advance": after}, subject.ask(WARM_UP + 1)],
+            "world": world(subject),
+            "steps": [*warm(subject), subject.ask(WARM_UP), {"advance": after}, subject.ask(WARM_UP + 1)],
         }
         for after in TIMES
     }
 
 
 def _read_memory(subject: Subject, runs: Runs) -> Finding:
-    if any("encrypted" not in _last(subject, runs, after, WARM_UP)[0] for after in runs):
+    if any("encrypted" not in last(subject, runs, after, WARM_UP)[0] for after in runs):
         return Finding("open", "it does not encrypt")
-    found = {after: _last(subject, runs, after, WARM_UP + 1) for after in runs}
+    found = {after: last(subject, runs, after, WARM_UP + 1) for after in runs}
     kept = [after for after, (words, _) in found.items() if words == "encrypted"]
     packets = tuple(shown for _, where in found.values() for shown in where[:1])
     if len(kept) == len(found):
@@ -330,7 +306,7 @@ def _read_errors(_subject: Subject, runs: Runs) -> Finding:
     codes = {
         name: [found[1] for text in run.answer if (found := _EDE.search(text))] for name, run in runs.items()
     }
-    silent = {name: ", no answer" if "no answer" in run.answer else "" for name, run in runs.items()}
+    silent = {name: f", {NO_ANSWER}" if NO_ANSWER in run.answer else "" for name, run in runs.items()}
     text = "; ".join(f"{name}: {', '.join(found) or 'none'}{silent[name]}" for name, found in codes.items())
     said = sum(bool(found) for found in codes.values())
     return Finding("good" if said == len(codes) else "weak" if said else "bad", text)
@@ -340,12 +316,14 @@ QUESTIONS = (
     Question(
         "encrypts", "Does it encrypt to authoritative servers, when, over what?", _encrypts, _read_encrypts
     ),
+    reach.SIGNALS,
     Question("first-contact", "What does it show on first contact?", _first, _read_first),
     Question("certificates", "Does it check certificates?", _certificates, _read_certificates),
     Question("failures", "What does it do when TLS that worked fails?", _failures, _read_failures),
     Question(
         "switch-off", "Does one failure switch encryption off, for how long?", _switch_off, _read_switch_off
     ),
+    reach.FOR_WHOM,
     Question("memory", "How long does it remember that a server encrypts?", _memory, _read_memory),
     Question("minimisation", "Does it minimise names, under errors too?", _minimises, _read_minimises),
     Question("root-mirror", "Is a copy of the root zone checked?", _mirror, _read_mirror),
@@ -356,4 +334,5 @@ QUESTIONS = (
         _read_unknown_ds,
     ),
     Question("errors", "Which extended DNS errors does it give?", _errors, _read_errors),
+    reach.CLOCK,
 )

@@ -18,15 +18,23 @@ _QUESTION = re.compile(r"\S*\. [A-Z0-9-]+")
 
 
 @dataclass(frozen=True)
+class Packet:
+    """A packet that shows something: where it is, as "FILE:NUMBER", and what it is, in words."""
+
+    place: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """The answer to a question. ``mark`` is "good", "weak", "bad", or "open" where nothing was found out.
 
-    ``packets`` show it, as "FILE:NUMBER".
+    ``packets`` show it.
     """
 
     mark: str
     text: str
-    packets: tuple[str, ...] = ()
+    packets: tuple[Packet, ...] = ()
 
 
 def queries(run: Run, link: str, step: int | None = None) -> list[Crossing]:
@@ -41,12 +49,14 @@ def queries(run: Run, link: str, step: int | None = None) -> list[Crossing]:
     ]
 
 
-def packet(run: Run, crossing: Crossing) -> str:
-    """Where the capture shows a crossing."""
-    return f"{run.evidence or ''}/{crossing.link}.pcapng:{crossing.packet}"
+def packet(run: Run, crossing: Crossing) -> Packet:
+    """Where the capture shows a crossing, and what is to be seen there."""
+    place = f"{run.evidence or ''}/{crossing.link}.pcapng:{crossing.packet}"
+    how = "encrypted" if crossing.protection in ENCRYPTED else CLEAR
+    return Packet(place, f"{crossing.link}: {crossing.text}, {how}, over {crossing.transport}")
 
 
-def protection(run: Run, link: str, step: int, text: str) -> tuple[str, tuple[str, ...]]:
+def protection(run: Run, link: str, step: int, text: str) -> tuple[str, tuple[Packet, ...]]:
     """How a question of a step reached a server, and the packets that show it.
 
     The words are "encrypted", "clear", "encrypted, then clear" and the like, or "not at all".

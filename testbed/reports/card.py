@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from testbed.findings import visible
 from testbed.grading.grade import Card, Grade
+from testbed.grading.speed import speed
+from testbed.grading.subject import Subject
 
 SIGNS = {"good": "+", "weak": "~", "bad": "-", "open": "?"}
 LEGEND = "+ as a careful resolver does, ~ in part, - not, ? not to be found out"
@@ -25,6 +27,14 @@ def lines(cards: Sequence[Card]) -> list[tuple[str, list[str]]]:
     return rows
 
 
+SPEED = "How fast is it here? (medians)"
+
+
+def speeds(cards: Sequence[Card]) -> list[str]:
+    """How fast the resolvers were, in words."""
+    return [speed(grades).text for _, grades in cards]
+
+
 def _cell(one: Grade) -> str:
     return f"{SIGNS[one.finding.mark]} {visible(one.finding.text)}"
 
@@ -34,14 +44,41 @@ def markdown(cards: Sequence[Card]) -> str:
     text = ["# Report card", "", f"Found out by experiment with `adox grade`. {LEGEND}.", ""]
     text.append(f"| question | {' | '.join(headings(cards))} |")
     text.append("|" + " --- |" * (len(cards) + 1))
-    for asks, cells in lines(cards):
+    for asks, cells in [*lines(cards), (SPEED, speeds(cards))]:
         text.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (asks, *cells)) + " |")
     for (subject, grades), heading in zip(cards, headings(cards), strict=True):
         text += ["", f"## {heading}", "", f"Policy: `{subject.policy}`.", ""]
         for one in grades:
             text.append(f"- **{one.question.asks}** {_cell(one)}")
-            text += [f"  - packet: `{place}`" for place in one.finding.packets]
+            text += [f"  - packet: {visible(shown.text)} (`{shown.place}`)" for shown in one.finding.packets]
             text += [f"  - reproduce: `adox run {path}`" for path in one.scenarios]
+    return "\n".join(text) + "\n"
+
+
+VARIES = "? varies from run to run"
+
+
+def accepted(subject: Subject, grades: Sequence[Grade], varying: Collection[str] = ()) -> str:
+    """A card without what differs from one run to the next: no times, no numbers of packets.
+
+    Of questions whose names are in ``varying`` it says no more than that.
+    """
+    heading = " ".join(filter(None, (subject.title, subject.version)))
+    text = [
+        f"# {heading}",
+        "",
+        "Made by `adox accept cards`. " + LEGEND + ".",
+        "",
+        f"Policy: `{subject.policy}`.",
+    ]
+    for one in grades:
+        varies = one.question.name in varying
+        text += ["", f"## {one.question.asks}", "", VARIES if varies else _cell(one)]
+        packets = () if varies else one.finding.packets
+        shown = [f"- packet on link {visible(packet.text)}" for packet in packets]
+        # What comes before them is the engine, the same in all of a card's ids.
+        ids = sorted(run.id.partition("/")[2].partition("/")[2] for run in one.runs.values())
+        text += ["", *shown, *(f"- scenario `{id}`" for id in ids)] if shown or ids else []
     return "\n".join(text) + "\n"
 
 
@@ -49,7 +86,7 @@ def page(cards: Sequence[Card]) -> str:
     """The same as an HTML page that needs nothing else."""
     rows = "".join(
         f"<tr><th>{html.escape(asks)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
-        for asks, cells in lines(cards)
+        for asks, cells in [*lines(cards), (SPEED, speeds(cards))]
     )
     heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings(cards))
     details = "".join(
@@ -66,6 +103,9 @@ def page(cards: Sequence[Card]) -> str:
 
 
 def _item(one: Grade) -> str:
-    packets = "".join(f"<li>packet <code>{html.escape(place)}</code></li>" for place in one.finding.packets)
+    packets = "".join(
+        f"<li>packet: {html.escape(visible(shown.text))} <code>{html.escape(shown.place)}</code></li>"
+        for shown in one.finding.packets
+    )
     files = "".join(f"<li><code>adox run {html.escape(str(path))}</code></li>" for path in one.scenarios)
     return f"<li>{html.escape(one.question.asks)} {html.escape(_cell(one))}<ul>{packets}{files}</ul></li>"

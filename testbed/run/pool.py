@@ -44,11 +44,14 @@ class _Seat:
 class Pool:
     """A number of workers. Use it as a context manager; ``run`` may be called several times.
 
-    ``results`` is the folder for evidence, None to keep none. Raises SandboxError when no sandbox can be
-    made.
+    ``results`` is the folder for evidence, None to keep none. ``measured`` says whether what was measured of
+    engines counts before what they declare. Raises SandboxError when no sandbox can be made.
     """
 
-    def __init__(self, jobs: int, seed: int = 0, results: Path | None = None) -> None:
+    def __init__(
+        self, jobs: int, seed: int = 0, results: Path | None = None, *, measured: bool = True
+    ) -> None:
+        self._measured = measured
         self._jobs = jobs
         self._seed = seed
         self._results = results
@@ -68,7 +71,7 @@ class Pool:
         """Run cells; records come as they are finished, those of one file and baseline in order."""
         runnable = []
         for cell in cells:
-            refused = refusal(cell)
+            refused = refusal(cell, measured=self._measured)
             if refused is None:
                 runnable.append(cell)
             else:

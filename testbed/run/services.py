@@ -15,7 +15,7 @@ from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
 from testbed.scenario.world import Fragments
-from testbed.topology import EVIL
+from testbed.topology import EVIL, within
 from testbed.transports import Handler, Listener, fragmenting, tcp, udp
 from testbed.transports.capacity import Capacity
 from testbed.world.build import World
@@ -98,7 +98,8 @@ class Services:
 
     def _serve_encrypted(self, role: str) -> Iterator[Listener]:
         offers, credential = self._world.services.get(role, ((), None))
-        for address in self._world.topology.by_role[role].addresses:
+        addresses = self._world.topology.by_role[role].addresses
+        for address in within(addresses, self._world.families.get(role, ())):
             for transport, port in offers:
                 yield transports.load(transport).serve(
                     self._network.hosts[role],

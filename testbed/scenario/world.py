@@ -77,6 +77,9 @@ class Service(Part):
     )
 
     tls12: StrictBool = Field(False, description="Whether the server has DoT over TLS 1.2, too.")
+    families: tuple[Literal[4, 6], ...] = Field(
+        (4, 6), min_length=1, description="IP versions over which the server offers encryption."
+    )
     path: StrictStr = Field(
         DEFAULT_PATH, description="Where the server has DoH: a URI template (RFC 9461 section 5)."
     )
@@ -89,6 +92,11 @@ class Service(Part):
                 message = "no path of DoH; write one with the variable dns, such as /dns-query{?dns}"
                 found.add((), message)
         return value
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _one_or_both(cls, value: Any) -> Any:
+        return as_list(value)
 
     @field_validator("transports", mode="before")
     @classmethod

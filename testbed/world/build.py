@@ -54,9 +54,10 @@ class World:
     encryption it offers and with which credential. ``authority`` is the CA that resolvers trust,
     ``extensions`` what signals have servers add to their responses, ``statements`` what they have the server
     of a role say of itself. ``topology`` has the names that servers go by in this world. ``past`` are zones
-    as they once were. ``paths`` say where the server of a role has DoH, ``latency`` how many seconds it takes
-    to answer, ``fragments`` how it cuts its responses over UDP, ``connections`` how many it keeps;
-    those of the roles ``tls12`` have DoT over TLS 1.2, too. ``revision`` is what has changed since.
+    as they once were. ``paths`` say where the server of a role has DoH, ``families`` over which IP versions
+    it offers encryption, ``latency`` how many seconds it takes to answer, ``fragments`` how it cuts its
+    responses over UDP, ``connections`` how many it keeps; those of the roles ``tls12`` have DoT over TLS 1.2,
+    too. ``revision`` is what has changed since.
     """
 
     topology: Topology
@@ -70,6 +71,7 @@ class World:
     statements: Mapping[str, tuple[Statement, ...]] = field(default_factory=dict)
     past: Mapping[dns.name.Name, Zone] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     latency: Mapping[str, float] = field(default_factory=dict)
     fragments: Mapping[str, Fragments] = field(default_factory=dict)
     connections: Mapping[str, Connections] = field(default_factory=dict)
@@ -186,6 +188,7 @@ def _build(topology: Topology, described: Described, seed: int, lasting: bool, r
             for server in topology.servers
         },
         paths={role: plan.secure[role].path for role in plan.services},
+        families={role: plan.secure[role].families for role in plan.services},
         latency=described.latency,
         fragments=described.fragments,
         services={role: (plan.secure[role].offers, plan.services[role]) for role in plan.services},

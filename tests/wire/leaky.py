@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import sys
 from pathlib import Path
 
@@ -60,12 +61,23 @@ class Leaky(ReferenceResolver):
         wire = mangle(query.to_wire())
         await udp.exchange(self._host, (local, 0), (address, 53), wire, lambda data: True, 1.0)
 
-    async def in_tls(self, role, sni):
+    async def in_tls(self, role, sni, port=853):
         address = TOPOLOGY.by_role[role].ipv4
         session = await dot.connect(
-            self._host, self._addresses[0], (address, 853), sni=sni, timeout=1.0, secrets=self._secrets
+            self._host, self._addresses[0], (address, port), sni=sni, timeout=1.0, secrets=self._secrets
         )
         session.close()
+
+    async def in_clear_where_tls_is_meant(self, role):
+        address = TOPOLOGY.by_role[role].ipv4
+        connection = self._host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        with connection:
+            await loop.sock_connect(connection, (address, 853))
+            wire = message.query(SECRET, dns.rdatatype.A, id=4711).to_wire()
+            await loop.sock_sendall(connection, len(wire).to_bytes(2) + wire)
+            await loop.sock_recv(connection, 4096)
 
 
 async def nothing(resolver):
@@ -85,6 +97,8 @@ LEAKS = {
     "ipv6-only": lambda r: r.in_clear("target-parent", family=6),
     "mixed-case": lambda r: r.in_clear("target", name_of("SeCrEt.eXaMpLe.ORG.")),
     "error-report": lambda r: r.in_clear("ns-zone", name_of("_er.1.secret.example.org.22._er.dnshost.net.")),
+    "tcp-on-the-port-of-tls": lambda r: r.in_clear_where_tls_is_meant("target"),
+    "sni-on-the-port-of-do53": lambda r: r.in_tls("target", "secret.example.org", 53),
     "sni": lambda r: r.in_tls("target", "secret.example.org"),
     "sni-of-the-zone": lambda r: r.in_tls("target", "ns1.example.org"),
 }

@@ -17,6 +17,8 @@ LEAKS = {
     "ipv6-only": ("target-parent", "name", "clear"),
     "mixed-case": ("target", "name", "clear"),
     "error-report": ("ns-zone", "name", "clear"),
+    "tcp-on-the-port-of-tls": ("target", "name", "clear"),
+    "sni-on-the-port-of-do53": ("target", "name", "sni"),
     "sni": ("target", "name", "sni"),
     "sni-of-the-zone": ("target", "zone", "sni"),
 }

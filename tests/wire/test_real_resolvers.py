@@ -5,8 +5,12 @@ import shutil
 import pytest
 from unpacked import unpack
 
-from testbed.engines import catalogue
+from testbed.engines import catalogue, measured
 from testbed.engines.fetch import ROOT, describe, programs_in, write_commands
+from testbed.grading import measure
+from testbed.grading.abilities import MEASURING
+from testbed.grading.grade import grade
+from testbed.grading.subject import subject
 from testbed.scenario.load import load_file
 
 pytestmark = pytest.mark.wire
@@ -40,7 +44,8 @@ steps:
 """
 PROBES = """
 id: engines/probes
-title: A server is asked until the resolver has found out that it speaks TLS
+title: A server is asked until the resolver has found out that it speaks TLS, at its only address
+topology: ipv6-only
 world:
   signal: [none]
   secure: [target]
@@ -164,6 +169,22 @@ def test_nothing_is_left_of_one_run_in_the_next(records, engine):
     assert set(asked(second, 0)) == set(asked(first, 0))
 
 
+def test_what_one_keeps_where_it_should_not_is_noticed(tmp_path, run_cells):
+    folder = tmp_path / "keeps"
+    shutil.copytree(catalogue.load("knot-resolver").folder, folder)
+    template = folder / "kresd.conf.j2"
+    planted = f'cache.open(10 * MB, "lmdb://{tmp_path}/planted")'
+    template.write_text(template.read_text().replace("cache.size = 10 * MB", planted))
+    (tmp_path / "t.yaml").write_text(FORGETS)
+    (cell,) = load_file(tmp_path / "t.yaml")
+    (first,), (second,) = (run_cells([cell.with_engine(str(folder))]) for _ in range(2))
+    assert (first.verdict, second.verdict) == ("safe", "safe"), (first.reason, second.reason)
+    assert asked(first, 0)
+    # It is asked after a restart, and in the next scenario, and knows the answer.
+    assert asked(first, 5) == []
+    assert asked(second, 0) == []
+
+
 @pytest.mark.parametrize("engine", TRAVELLERS)
 def test_it_notices_that_time_has_passed(records, engine):
     (run,) = records[engine, "engines/ages"]
@@ -215,6 +236,27 @@ def test_one_that_probes_finds_the_servers_tls(records):
     assert {records[name, "engines/probes"][0].verdict for name in INSTALLED if name != "powerdns"} == {
         "not-applicable"
     }
+
+
+def test_what_is_declared_is_what_is_measured(tmp_path, run_cells, monkeypatch):
+    monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
+    cards = grade(
+        [subject(name) for name in INSTALLED],
+        tmp_path / "scenarios",
+        run_cells,
+        MEASURING,
+    )
+    measure.keep(cards)
+    for name in INSTALLED:
+        engine = catalogue.load(name)
+        found = measured.load(engine)
+        assert found is not None
+        assert found.transports is not None
+        assert not list(measured.disagreements(engine.description, found))
+    powerdns, unbound = (measured.load(catalogue.load(name)) for name in ("powerdns", "unbound"))
+    assert (powerdns.transports, powerdns.authentication, powerdns.decrypts) == (("dot",), "none", True)
+    assert (unbound.transports, unbound.authentication, unbound.decrypts) == (("dot",), "required", True)
+    assert unbound.mirror == ("ignore", "verify", "require")
 
 
 @pytest.fixture(params=["as-packaged", "adapted"])

@@ -87,6 +87,11 @@ class Resolver:
         """Empty the caches; sessions, probing state and the copy of the root zone stay."""
         self._memory.flush()
 
+    def inherit(self, former: Resolver) -> None:
+        """Take over what another one, before a restart, has left on disk."""
+        if self._memory.policy.persistent:
+            self._memory.inherit(former._memory)
+
     # -- the driver's side -------------------------------------------------------------------------
 
     def ask(self, query: dns.message.Message, token: object) -> None:

@@ -310,6 +310,12 @@ class Memory:
         where = transport.value if transport is not None else None
         self.trace.append(TraceEvent(self.steady_clock(), kind, text, server, where, authenticated))
 
+    def inherit(self, former: Memory) -> None:
+        """Know of servers what was known before a restart: by probing, and by their promises."""
+        self.prober = former.prober
+        self.prober.restart()
+        self.promises = former.promises
+
     def flush(self) -> None:
         """Forget data, delegations, keys and failures; sessions and probing state stay."""
         self.cache.flush()

@@ -1,0 +1,80 @@
+"""Captures of real engines open decrypted in tshark, those of sessions with the attacker included."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testbed.engines import catalogue
+from testbed.scenario.load import load_file
+
+pytestmark = pytest.mark.wire
+
+PROBED = """
+id: captures/probed
+title: A server is asked until the resolver has found out that it speaks TLS
+topology: ipv6-only
+world: {signal: [none], secure: [target]}
+resolver: {policy: {base: opportunistic, signals: [probing]}}
+ATTACK
+steps:
+  - query: www.example.org A
+  - query: mail.example.org A
+  - query: a.example.org A
+  - query: b.example.org A
+  - query: c.example.org A
+  - wait-idle
+  - query: secret.example.org A
+"""
+KNOWN = """
+id: captures/known
+title: A root server is known to speak TLS
+world: {signal: [none], secure: [root]}
+resolver: {policy: {base: strict, signals: [none], minimisation: "off"}}
+ATTACK
+"""
+IMPERSONATED = "attack: [{{attacker: impersonate, on: {link}, with: {{certificate: own-name}}}}]"
+
+
+QUERIES = ("-Y", "tls && dns.flags.response == 0", "-T", "fields", "-e", "dns.qry.name")
+
+
+def decrypted(run, link):
+    """The names that were asked for in TLS sessions on a link, as tshark reads them."""
+    (capture,) = Path(run.evidence).rglob(f"{link}.pcapng")
+    command = ["tshark", "-n", "-r", str(capture), *QUERIES]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def played(text, engine, attack, folder, run_cells):
+    file = folder / "t.yaml"
+    file.write_text(text.replace("ATTACK", attack))
+    (cell,) = load_file(file)
+    (run,) = run_cells([cell.with_engine(engine)], folder / "evidence")
+    assert run.verdict in ("safe", "leak"), run.reason
+    return run
+
+
+@pytest.mark.parametrize("attacked", [False, True])
+def test_of_one_that_probes(attacked, tmp_path, run_cells):
+    attack = IMPERSONATED.format(link="target") if attacked else ""
+    run = played(PROBED, "powerdns", attack, tmp_path, run_cells)
+    assert "secret.example.org" in decrypted(run, "target")
+
+
+def test_of_one_that_knows(tmp_path, run_cells):
+    run = played(KNOWN, "unbound", "", tmp_path, run_cells)
+    assert "secret.example.org" in decrypted(run, "root")
+
+
+def test_of_a_session_with_the_attacker(tmp_path, run_cells):
+    folder = tmp_path / "trusting"
+    shutil.copytree(catalogue.load("unbound").folder, folder)
+    template = folder / "unbound.conf.j2"
+    named = "stub-addr: {{ address }}@{{ server.dot }}#{{ server.name }}"
+    template.write_text(template.read_text().replace(named, named.partition("#")[0]))
+    run = played(KNOWN, str(folder), IMPERSONATED.format(link="root"), tmp_path, run_cells)
+    assert run.leak == "name"
+    assert "terminated" in {exposure.how for exposure in run.exposures}
+    assert "secret.example.org" in decrypted(run, "root")
