@@ -1,6 +1,6 @@
 """Every attacker on a bare link: what it is after, and what it is seen to do to that. All else stays.
 
-``ENTRIES`` is data: it is played on a network (``tests/wire/test_bare_link.py``) and in memory
+``ENTRIES`` is data: it is played on a network (``tests/wire/test_on_a_bare_link.py``) and in memory
 (``tests/test_bare_link.py``). An attacker without an entry fails both.
 """
 

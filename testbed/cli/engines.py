@@ -56,7 +56,7 @@ def command(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """List engines, resolvers and authoritative servers: versions, and what they declare and were measured to do.
+    """List engines, resolvers and authoritative servers: versions, what they declare, what was measured.
 
     What ``--measure`` or ``adox grade`` found out counts before what a description declares.
 
