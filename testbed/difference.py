@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from testbed.findings import HOW
+from testbed.compare.findings import HOW
+from testbed.compare.reference import differences
 from testbed.record import Exposure, Run, TraceLine
-from testbed.reference import differences
 from testbed.results import Results
 
 _FALLING_SILENT = "nothing more"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from testbed import matrix, reference
+from testbed.compare import reference
+from testbed.compare.reference import Entry
 from testbed.record import Run
-from testbed.reference import Entry
 from testbed.reports import jsonfile
 from testbed.run.keep import RECORD
+from testbed.tables import matrix
 
 JSON = ".json"
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 
 import pytest
 
-from testbed import reference
 from testbed.attack import catalogue
 from testbed.attack.api import Capability
-from testbed.findings import visible
+from testbed.compare import reference
+from testbed.compare.findings import visible
 from testbed.scenario.load import SCENARIOS, collect
 
 POWERLESS = {"blind-reset"}

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from testbed.bench_peers import PEERS, Peer, PeerError, dnsperf
+from testbed.bench.peers import PEERS, Peer, PeerError, dnsperf
 
 STATISTICS = """\
 Statistics:

@@ -8,14 +8,15 @@ import re
 import pytest
 import records
 
-from testbed import claims, reference
-from testbed.claims import Status, assess, conditions
 from testbed.cli import main as cli
 from testbed.cli.accept import DOCS, documents
-from testbed.measures import MEASURES
-from testbed.reference import entries
+from testbed.compare import reference
+from testbed.compare.reference import entries
 from testbed.reports import claims as report
 from testbed.reports import jsonfile
+from testbed.tables import claims
+from testbed.tables.claims import Status, assess, conditions
+from testbed.tables.measures import MEASURES
 
 LATER = {3, 17, 24, 48, 49, 50}
 

@@ -9,9 +9,9 @@ import pytest
 import records
 from scenario_files import DATA, GOOD
 
-from testbed.accepted import Accepted, read, updated
 from testbed.cli import main as cli
 from testbed.cli._accepting import gone
+from testbed.compare.baseline import Accepted, read, updated
 from testbed.record import Verdict
 from testbed.reports import github, jsonfile
 from testbed.scenario.load import collect

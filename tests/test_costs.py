@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import records
 
-from testbed import costs, reference, signals
+from testbed import signals
+from testbed.compare import reference
 from testbed.core.transport import Transport
-from testbed.costs import STATES, note, predicted
-from testbed.mechanisms import Mechanism, all_of_them
 from testbed.record import Counts
+from testbed.tables import costs
+from testbed.tables.costs import STATES, note, predicted
+from testbed.tables.mechanisms import Mechanism, all_of_them
 
 DOT, DOQ = Transport.DOT, Transport.DOQ
 

@@ -6,10 +6,10 @@ import pytest
 import records
 
 from testbed.cli import main as cli
-from testbed.matrix import columns, table
+from testbed.compare.reference import entries, write
 from testbed.record import TraceLine
-from testbed.reference import entries, write
 from testbed.reports import jsonfile
+from testbed.tables.matrix import columns, table
 
 WAS = records.downgrade()
 NOW = records.downgrade(

@@ -11,8 +11,8 @@ import typer
 from ruamel.yaml import YAML
 from worlds import network, scene_of, world
 
-from testbed import reference
 from testbed.attack import catalogue
+from testbed.compare import reference
 from testbed.scenario.load import load_text
 from testbed.scenario.schema import schema
 

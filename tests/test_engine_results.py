@@ -3,13 +3,14 @@
 import pytest
 from records import record
 
-from testbed import engine_results, probing_table, reference
-from testbed.engine_results import DIFFERS, Explanation, Kind
+from testbed.compare import reference
 from testbed.engines import catalogue
 from testbed.record import Counts
 from testbed.reports.engines import page
 from testbed.scenario.errors import ScenarioError
 from testbed.scenario.load import SCENARIOS, collect
+from testbed.tables import engine_results, probing
+from testbed.tables.engine_results import DIFFERS, Explanation, Kind
 
 CELLS = collect([SCENARIOS])
 KEPT = {
@@ -84,15 +85,15 @@ def test_the_page_names_every_run_that_differs():
 
 def test_numbers_that_vary_are_not_shown():
     runs = [run(engine="reference", counts=Counts(queries=3, packets=packets)) for packets in (8, 8, 9)]
-    found = probing_table.rows(runs)
+    found = probing.rows(runs)
     ((_, _, resolver, _, queries, packets, *_),) = found.values()
     assert (resolver, queries, packets) == ("reference", "3", "*")
-    assert probing_table.parse(probing_table.table(found)) == found
+    assert probing.parse(probing.table(found)) == found
 
 
 def test_contradictions_are_found_where_something_is_known():
-    before = probing_table.rows([run(counts=Counts(queries=3, packets=n)) for n in (8, 9)])
-    fresh = probing_table.rows([run(counts=Counts(queries=4, packets=7))])
-    (said,) = probing_table.contradictions(before, fresh.values())
+    before = probing.rows([run(counts=Counts(queries=3, packets=n)) for n in (8, 9)])
+    fresh = probing.rows([run(counts=Counts(queries=4, packets=7))])
+    (said,) = probing.contradictions(before, fresh.values())
     assert said.endswith("queries: 3 -> 4")
-    assert list(probing_table.contradictions({}, fresh.values())) == []
+    assert list(probing.contradictions({}, fresh.values())) == []

@@ -9,9 +9,10 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import matrix, signals
-from testbed.mechanisms import EVERY, all_of_them
+from testbed import signals
 from testbed.record import Verdict
+from testbed.tables import matrix
+from testbed.tables.mechanisms import EVERY, all_of_them
 from testbed.topology import load
 
 ROWS = st.dictionaries(

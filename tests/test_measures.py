@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.matrix import columns
-from testbed.measures import MEASURES, changed_delegations, signals_and_probing
+from testbed.tables.matrix import columns
+from testbed.tables.measures import MEASURES, changed_delegations, signals_and_probing
 
 
 def matrix(**cells):

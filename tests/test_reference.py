@@ -7,8 +7,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import reference
-from testbed.reference import UnreadableError, differences, entries, parse, write
+from testbed.compare import reference
+from testbed.compare.reference import UnreadableError, differences, entries, parse, write
 
 
 def test_what_is_written_is_read_back():

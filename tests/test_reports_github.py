@@ -10,10 +10,10 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.accepted import result_of
+from testbed.compare.baseline import result_of
+from testbed.compare.standing import judged
 from testbed.reports import github, place
 from testbed.reports.standing import notes
-from testbed.standing import judged
 
 ROOT = Path("/repository")
 COMMAND = re.compile(r"::(error|notice) (?:file=[^,:]*,)?(?:line=\d+,)?title=[^,:]*::[^\r\n]*")

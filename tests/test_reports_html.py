@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import records
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import Standing, Verdict
 from testbed.reports import html as report
 

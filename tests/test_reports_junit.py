@@ -6,7 +6,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import TraceLine
 from testbed.reports import junit
 

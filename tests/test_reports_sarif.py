@@ -11,9 +11,9 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.accepted import result_of
+from testbed.compare.baseline import result_of
+from testbed.compare.standing import judged
 from testbed.reports import sarif
-from testbed.standing import judged
 
 TEXT = {"type": "string", "minLength": 1}
 MESSAGE = {

@@ -8,7 +8,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import findings
+from testbed.compare import findings
 from testbed.record import Spent, Verdict
 from testbed.reports import summary
 from testbed.reports.summary import Status, took

@@ -9,10 +9,10 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.accepted import LEVELS, Result, levels, result_of
+from testbed.compare.baseline import LEVELS, Result, levels, result_of
+from testbed.compare.standing import judged
 from testbed.record import Standing, Verdict
 from testbed.reports.summary import Status, differing, fails, status
-from testbed.standing import judged
 
 HERE = Path()
 EVERY = [*records.sample(), records.unexpected(), records.safe(expected=None), records.denial(expected=False)]

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from testbed.accepted import Accepted, read, updated
+from testbed.compare.baseline import Accepted, read, updated
+from testbed.compare.reference import name_of
+from testbed.compare.standing import stand
 from testbed.network.pcapng import write_whole
 from testbed.record import Run, Verdict
-from testbed.reference import name_of
 from testbed.reports import standing
 from testbed.scenario.cell import Cell
 from testbed.scenario.errors import ScenarioError
-from testbed.standing import stand
 
 BaselineFile = Annotated[
     Path | None,

@@ -9,17 +9,18 @@ from typing import Annotated
 
 import typer
 
-from testbed import claims, costs, engine_results, matrix, probing_table, reference, results
+from testbed import results
 from testbed.attack.describe import descriptions
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.claims import words
+from testbed.compare import reference
+from testbed.compare.reference import Entry
 from testbed.engines import catalogue
 from testbed.grading import accepted, measure
 from testbed.grading.grade import grade
 from testbed.network.pcapng import write_whole
 from testbed.record import Verdict
-from testbed.reference import Entry
 from testbed.reports import attackers as attackers_report
 from testbed.reports import card, fields
 from testbed.reports import claims as claims_report
@@ -28,6 +29,7 @@ from testbed.reports import engines as engines_report
 from testbed.scenario.errors import ScenarioError, unknown
 from testbed.scenario.load import SCENARIOS, collect
 from testbed.scenario.schema import schema
+from testbed.tables import claims, costs, engine_results, matrix, probing
 
 DOCS = reference.FOLDER.parents[1] / "docs"
 
@@ -88,9 +90,9 @@ def _engines(jobs: int | None) -> None:
         _refuse(list(engine_results.unexplained(kept, known)), f"({name})")
         text = reference.write(kept, f"Accepted results of scenarios with {name}")
         _write(engine_results.path_of(name), text)
-    cells = probing_table.cells(found, probing_table.resolvers())
-    runs = [run for _ in range(probing_table.REPEATS) for run in run_all(cells, jobs, None)]
-    _write(engine_results.FOLDER / probing_table.FILE, probing_table.table(probing_table.rows(runs)))
+    cells = probing.cells(found, probing.resolvers())
+    runs = [run for _ in range(probing.REPEATS) for run in run_all(cells, jobs, None)]
+    _write(engine_results.FOLDER / probing.FILE, probing.table(probing.rows(runs)))
 
 
 def _cards(jobs: int | None) -> None:

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import typer
 
-from testbed import claims, reference, results
+from testbed import results
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
 from testbed.cli.run import RUNS
+from testbed.compare import reference
 from testbed.reports import claims as report
 from testbed.reports.output import write_text
 from testbed.scenario.errors import ScenarioError
 from testbed.scenario.load import SCENARIOS, SUFFIX, collect
+from testbed.tables import claims
 
 
 def command(

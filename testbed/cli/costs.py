@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from testbed import costs
 from testbed.cli._running import run_all
 from testbed.reports.costs import table
 from testbed.reports.output import write_text
+from testbed.tables import costs
 
 
 def command(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from testbed.cli import ExitCode
+from testbed.compare.findings import visible
 from testbed.difference import changes
-from testbed.findings import visible
 from testbed.results import UnusableError, read
 
 

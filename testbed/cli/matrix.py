@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from testbed import matrix, reference, signals
+from testbed import signals
 from testbed.cli import ExitCode
 from testbed.cli._running import run_all
+from testbed.compare import reference
 from testbed.difference import changes
 from testbed.reports.output import write_text
 from testbed.results import Results
 from testbed.scenario.errors import ScenarioError, unknown
+from testbed.tables import matrix
 
 
 def command(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed import reference
+from testbed.compare import reference
 from testbed.engines import catalogue
 from testbed.grading.grade import Grade
 from testbed.grading.subject import Subject, subject

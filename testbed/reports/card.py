@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Sequence
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.grading.grade import Card, Grade
 from testbed.grading.speed import speed
 from testbed.grading.subject import Subject

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from testbed.claims import Evidence, Finished, Status, conditions, outcomes, tally
-from testbed.reference import PACKET
+from testbed.compare.reference import PACKET
+from testbed.tables.claims import Evidence, Finished, Status, conditions, outcomes, tally
 
 
 @dataclass(frozen=True)

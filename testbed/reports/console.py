@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from testbed.findings import at_rest, decisive, visible
+from testbed.compare.findings import at_rest, decisive, visible
 from testbed.record import Run, Verdict
 from testbed.reports.summary import (
     Matrix,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from testbed.costs import FOLDER, STATES, note
+from testbed.compare.reference import OCTETS, VERDICT, Entry
 from testbed.record import Verdict
-from testbed.reference import OCTETS, VERDICT, Entry
+from testbed.tables.costs import FOLDER, STATES, note
 
 _HEADS = (
     "mechanism",
@@ -23,7 +23,7 @@ _FIGURES = ("round-trips", "predicted", "queries", "handshakes", OCTETS)
 
 
 def table(entries: Mapping[str, Entry]) -> str:
-    """A line for each mechanism and state, from ``testbed.costs.entries`` or accepted results."""
+    """A line for each mechanism and state, from ``testbed.tables.costs.entries`` or accepted results."""
     return "\n".join(_lines(entries)) + "\n"
 
 

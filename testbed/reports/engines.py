@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from testbed.engine_results import DIFFERS, MEANING, Explanation, Kind, differing
-from testbed.reference import VERDICT, Entry
+from testbed.compare.reference import VERDICT, Entry
+from testbed.tables.engine_results import DIFFERS, MEANING, Explanation, Kind, differing
 
 _INTRODUCTION = """# Where real resolvers differ
 

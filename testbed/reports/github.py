@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import Run, Standing
 from testbed.reports import place
 from testbed.reports.summary import Status, differing, fails, sentence, status, tally

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from testbed.findings import HOW, at_rest, visible, worst_secret
+from testbed.compare.findings import HOW, at_rest, visible, worst_secret
 from testbed.record import Exposure, Outcome, Run, Secret, Verdict
 from testbed.reports import ladder
 from testbed.reports.summary import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from testbed.findings import HOW, at_rest, visible
+from testbed.compare.findings import HOW, at_rest, visible
 from testbed.record import Run
 from testbed.reports.output import write_text
 from testbed.reports.summary import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import Crossing, Run
 from testbed.topology import CA, CLIENT, EVIL, RESOLVER
 

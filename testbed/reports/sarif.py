@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from testbed import __version__
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import Run, Standing
 from testbed.reports import place
 from testbed.reports.output import write_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from testbed.findings import visible
+from testbed.compare.findings import visible
 from testbed.record import Run, Standing, Verdict
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any
 
-from testbed.findings import decisive, visible
+from testbed.compare.findings import decisive, visible
 from testbed.record import Run, Spent, Standing, Verdict
 from testbed.scenario.matrix import short_names
 

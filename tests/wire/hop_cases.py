@@ -2,7 +2,7 @@
 
 import json
 
-from testbed.bench_hop import measure
+from testbed.bench.hop import measure
 
 if __name__ == "__main__":
     print(json.dumps(measure(0.3)))

@@ -4,15 +4,16 @@ import os
 
 import pytest
 
-from testbed import engine_results, probing_table, reference
+from testbed.compare import reference
 from testbed.engines import catalogue
 from testbed.run.pool import Pool
 from testbed.scenario.load import SCENARIOS, collect
+from testbed.tables import engine_results, probing
 
 pytestmark = pytest.mark.wire
 
 CELLS = collect([SCENARIOS])
-KEPT = probing_table.parse((engine_results.FOLDER / probing_table.FILE).read_text())
+KEPT = probing.parse((engine_results.FOLDER / probing.FILE).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def records():
     """The records of every scenario that an engine can be run with, by engine; programs mostly wait."""
     names = catalogue.names()
     cells = [cell for name in names for cell in engine_results.cells(name, CELLS)]
-    cells += probing_table.cells(CELLS, ["reference"])
+    cells += probing.cells(CELLS, ["reference"])
     with Pool(2 * len(os.sched_getaffinity(0)), 0, None) as pool:
         found = list(pool.run(cells))
     return {name: [run for run in found if run.engine == name] for name in [*names, "reference"]}
@@ -35,8 +36,8 @@ def test_every_difference_is_a_known_one(records, name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in probing_table.resolvers() if name in ["reference", *catalogue.names()]]
+    "name", [name for name in probing.resolvers() if name in ["reference", *catalogue.names()]]
 )
 def test_probing_costs_what_the_table_says(records, name):
-    runs = [run for run in records[name] if run.id.startswith(probing_table.SCENARIOS)]
-    assert list(probing_table.contradictions(KEPT, probing_table.rows(runs).values())) == []
+    runs = [run for run in records[name] if run.id.startswith(probing.SCENARIOS)]
+    assert list(probing.contradictions(KEPT, probing.rows(runs).values())) == []

@@ -5,7 +5,7 @@ import json
 import pytest
 from sandboxed import run
 
-from testbed.bench_hop import HOPS, PACE
+from testbed.bench.hop import HOPS, PACE
 
 pytestmark = pytest.mark.wire
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import testbed
-from testbed.findings import at_rest, decisive, visible
+from testbed.compare.findings import at_rest, decisive, visible
 from testbed.record import Counts, Outcome, Run, Verdict
 
 FOLDER = Path(testbed.__file__).parents[1] / "results" / "reference"

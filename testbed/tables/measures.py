@@ -13,14 +13,14 @@ import dns.name
 import dns.rdatatype
 
 from testbed import topology
+from testbed.compare.reference import Entry
 from testbed.core import message
 from testbed.core.deleg import DE_FLAG
 from testbed.core.transport import Transport
-from testbed.matrix import ALL_SIGNED, EVERY_SERVER, LEADS, LETTERS, TARGET_ONLY
-from testbed.mechanisms import EVERY
-from testbed.reference import Entry
 from testbed.scenario.context import Context
 from testbed.scenario.world import World
+from testbed.tables.matrix import ALL_SIGNED, EVERY_SERVER, LEADS, LETTERS, TARGET_ONLY
+from testbed.tables.mechanisms import EVERY
 from testbed.world.build import build
 
 IN_THE_PARENT = (

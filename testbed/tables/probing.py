@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from testbed.compare.reference import name_of
 from testbed.engines import catalogue
 from testbed.record import Run
-from testbed.reference import name_of
 from testbed.scenario import engine as engines
 from testbed.scenario.cell import Cell
 

@@ -23,13 +23,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from testbed.compare.reference import OCTETS, VERDICT, Entry
 from testbed.core.transport import Transport
-from testbed.generated import write
-from testbed.mechanisms import EVERY, Mechanism, all_of_them
 from testbed.record import Counts, Run, Verdict
-from testbed.reference import OCTETS, VERDICT, Entry
 from testbed.scenario.cell import Cell
 from testbed.scenario.world import SERVED
+from testbed.tables.generated import write
+from testbed.tables.mechanisms import EVERY, Mechanism, all_of_them
 
 State = Literal["empty", "cold", "warm", "open"]
 STATES: tuple[State, ...] = ("empty", "cold", "warm", "open")

@@ -9,8 +9,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed import accepted
-from testbed.accepted import Accepted, read, updated
+from testbed.compare import baseline
+from testbed.compare.baseline import Accepted, read, updated
 from testbed.record import Verdict
 from testbed.scenario.errors import ScenarioError
 
@@ -142,6 +142,6 @@ def test_garbage_is_refused_or_read(tmp_path_factory, text):
 
 
 def test_paths_outside_are_named_too():
-    assert accepted.engine_from("/a/b/engine", Path("/a/c")) == "../b/engine"
-    assert accepted.engine_from("/a/c/engine", Path("/a/c")) == "./engine"
-    assert accepted.engine_from("reference", Path("/a/c")) == "reference"
+    assert baseline.engine_from("/a/b/engine", Path("/a/c")) == "../b/engine"
+    assert baseline.engine_from("/a/c/engine", Path("/a/c")) == "./engine"
+    assert baseline.engine_from("reference", Path("/a/c")) == "reference"

@@ -26,11 +26,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from testbed.generated import write
-from testbed.mechanisms import EVERY, Mechanism, all_of_them
+from testbed.compare.reference import Entry
 from testbed.record import Run, Verdict
-from testbed.reference import Entry
 from testbed.scenario.cell import Cell
+from testbed.tables.generated import write
+from testbed.tables.mechanisms import EVERY, Mechanism, all_of_them
 
 FOLDER = "matrix"
 ATTACKER = "forge-unsigned"
@@ -99,7 +99,7 @@ _CONTACT = (
 """For what is learned from contact: two queries before the one that matters, and no session left open."""
 
 HEADER = """\
-# What each mechanism withstands: accepted results of `adox matrix`; testbed/matrix.py says what is left out.
+# What each mechanism withstands: accepted results of `adox matrix`; tables/matrix.py says what is left out.
 #
 # row      mechanism / which servers encrypt / which zones are signed / policy of the resolver
 #          -later: the mechanism had been used before the attacker came

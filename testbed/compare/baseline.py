@@ -5,8 +5,8 @@
     # Not before issue 12 is done.
     ds-glue/stripped[policy=strict] leak engine=./engine leak=name downgrade differs=verdict,leak
 
-Lines are like those of the accepted results of the testbed itself (``testbed.reference``), without what a
-real program does not do the same way each time. ``differs`` names what is not as the scenario expects.
+Lines are like those of the accepted results of the testbed itself (``reference.py``), without what a real
+program does not do the same way each time. ``differs`` names what is not as the scenario expects.
 Comments belong to the line below them and stay with it. The first lines, up to an empty one, are the head.
 """
 
@@ -18,10 +18,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testbed.compare.findings import at_rest
+from testbed.compare.reference import ENGINE, VERDICT, Entry, Line, UnreadableError, line, lines, name_of
 from testbed.core.notation import quoted
-from testbed.findings import at_rest
 from testbed.record import SECRETS, Outcome, Run, Verdict
-from testbed.reference import ENGINE, VERDICT, Entry, Line, UnreadableError, line, lines, name_of
 from testbed.scenario.engine import REFERENCE
 from testbed.scenario.errors import ScenarioError, unknown
 

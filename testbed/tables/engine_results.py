@@ -19,10 +19,10 @@ from pathlib import Path
 
 from pydantic import Field, StrictStr, ValidationError
 
-from testbed import reference
+from testbed.compare import reference
+from testbed.compare.reference import Entry
 from testbed.engines import applicable, catalogue
 from testbed.record import Run
-from testbed.reference import Entry
 from testbed.scenario import source
 from testbed.scenario.cell import Cell
 from testbed.scenario.errors import ScenarioError, ScenarioErrors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from testbed.accepted import LEVELS, NOT_RUN, Accepted, Result, levels, mismatched
+from testbed.compare.baseline import LEVELS, NOT_RUN, Accepted, Result, levels, mismatched
 from testbed.record import SECRETS, Run, Standing, Verdict
 
 _SCALE = ("no", *SECRETS, "yes")

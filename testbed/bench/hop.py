@@ -21,8 +21,8 @@ from typing import Any
 import dns.name
 import dns.rdatatype
 
-from testbed import bench_peers
 from testbed.attack import catalogue
+from testbed.bench import peers
 from testbed.core import message
 from testbed.core.message import encode
 from testbed.core.transport import Transport
@@ -112,11 +112,11 @@ def measure(seconds: float) -> Speeds:
     with _child(functools.partial(_serve, answering, response)):
         for name, sitting in HOPS.items():
             speeds[name] = on_the_hop([] if sitting is None else attackers(*sitting), nullcontext)
-        for peer in bench_peers.PEERS:
+        for peer in peers.PEERS:
             at_hop = functools.partial(peer.sit, network.hops[LINK], local[0], server.ipv4)
             speeds[peer.name] = _if_possible(peer.missing, functools.partial(on_the_hop, [], at_hop))
         asked = functools.partial(_asked_by_dnsperf, network, local[0], server.ipv4)
-        missing = None if bench_peers.command("dnsperf") else "not installed: apt-get install dnsperf"
+        missing = None if peers.command("dnsperf") else "not installed: apt-get install dnsperf"
         speeds[f"rewriting, asked by dnsperf for {DNSPERF_SECONDS} s"] = _if_possible(
             missing, lambda: _beside(network, attackers(*REWRITING), asked)
         )
@@ -129,7 +129,7 @@ def _if_possible(missing: str | None, work: Callable[[], dict[str, Any]]) -> dic
     """What a tool came to, or why it is missing."""
     try:
         return work() if missing is None else {"missing": missing}
-    except bench_peers.PeerError as error:
+    except peers.PeerError as error:
         return {"missing": str(error)}
 
 
@@ -147,9 +147,7 @@ def _beside(network: Network, attackers: list[Any], work: Callable[[], dict[str,
 
 
 def _asked_by_dnsperf(network: Network, local: str, server: str) -> dict[str, Any]:
-    sent, lost = bench_peers.dnsperf(
-        network.resolver, local, server, "www.dnshost.net A", PACE, DNSPERF_SECONDS
-    )
+    sent, lost = peers.dnsperf(network.resolver, local, server, "www.dnshost.net A", PACE, DNSPERF_SECONDS)
     return {"per_second": None, "lost": lost, "sent": sent}
 
 

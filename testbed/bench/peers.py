@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from testbed.network.host import Hop, Host
 
 ENVIRONMENT = Path("build/peers/bin")
-SCRIPTS = Path(__file__).parents[1] / "tools/peers"
+SCRIPTS = Path(__file__).parents[2] / "tools/peers"
 QUEUE, PORT = 1, 5300
 
 

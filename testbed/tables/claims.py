@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
-from testbed.measures import MEASURES, Finding
+from testbed.compare.reference import VERDICT, Entry
 from testbed.record import Verdict
-from testbed.reference import VERDICT, Entry
+from testbed.tables.measures import MEASURES, Finding
 
 DATA = Path(__file__).with_suffix(".yaml")
 

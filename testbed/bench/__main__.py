@@ -21,7 +21,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from testbed import bench_hop, topology
+from testbed import topology
+from testbed.bench import hop
 from testbed.network import sandbox
 from testbed.network.loop import VirtualLoop
 from testbed.run import execute
@@ -132,7 +133,7 @@ def measure_suite(jobs: int) -> tuple[int, float, float]:
 
 MEASURED_INSIDE: dict[str, Callable[[], dict[str, Any]]] = {
     "scenarios": measure_inside,
-    "hop": lambda: bench_hop.measure(HOP_SECONDS),
+    "hop": lambda: hop.measure(HOP_SECONDS),
 }
 """What is measured in a sandbox of its own, by the argument that asks for it."""
 

@@ -1,0 +1,1 @@
+"""What the testbed costs in time."""
