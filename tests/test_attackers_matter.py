@@ -23,10 +23,15 @@ def matters(entry, passive):
 
 @pytest.fixture(scope="module")
 def met():
-    """Attackers with whether they mattered, in every accepted run in which one is alone and met its like."""
+    """Attackers with whether they mattered, in every accepted run in which one is alone and met its like.
+
+    Who only listens does not count, where there is somebody who does more.
+    """
     accepted, found = reference.load(reference.SCENARIOS_FILE), defaultdict(set)
     for cell in collect([SCENARIOS]):
-        alone = {attack.attacker for attack in cell.scenario.attack}
+        types = {attack.attacker: attack.attacker_type for attack in cell.scenario.attack}
+        active = {name for name, kind in types.items() if kind.capability is not Capability.PASSIVE}
+        alone = active or set(types)
         entry = accepted.get(visible(cell.id).replace(" ", "_"), {})
         if len(alone) == 1 and "fired" in entry:
             (name,) = alone

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbed.compare import reference, results
+from testbed import results
+from testbed.compare import reference
 from testbed.tables import costs, matrix
 
 pytestmark = pytest.mark.wire
