@@ -126,6 +126,9 @@ def _manners(cell: Cell, role: str) -> Iterator[str]:
         yield "cannot be told to cut its responses into fragments"
     if role in world.connections:
         yield "cannot be told how many connections to keep"
+    link = cell.topology.by_role[role].link
+    if any(attack.operator and link in attack.on for attack in cell.scenario.attack):
+        yield "lets no attacker have a hand in what it says"
     offer = world.secure.get(role)
     if offer is not None and offer.tls12:
         yield "cannot be told to speak TLS 1.2"

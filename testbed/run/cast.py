@@ -28,13 +28,14 @@ ENCRYPTED = (Transport.DOT, Transport.DOQ, Transport.DOH, Transport.DOH3)
 class Placed:
     """An attacker at its place. ``number`` is that of its entry in the scenario, from 0.
 
-    ``link`` is empty for one that is off-path.
+    ``link`` is empty for one that is off-path. One that ``operates`` runs the servers at the link's far end.
     """
 
     number: int
     name: str
     link: str
     attacker: Attacker
+    operates: bool = False
 
     @property
     def passive(self) -> bool:
@@ -88,7 +89,7 @@ def attackers(cell: Cell, world: World, seed: int, obtained: Set[str] = frozense
             rng = random.Random(f"{seed} {number} {link}")
             attacker = attack.attacker_type(scene(world, link, rng, obtained), attack.parameters)
             attacker.timing = attack.timing
-            placed.append(Placed(number, attack.attacker, link, attacker))
+            placed.append(Placed(number, attack.attacker, link, attacker, attack.operator))
     return placed
 
 
@@ -96,7 +97,7 @@ def by_link(placed: list[Placed]) -> dict[str, list[Placed]]:
     """The active attackers on links, by link, in the scenario's order."""
     links: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:
-        if not one.passive and not one.off_path:
+        if not one.passive and not one.off_path and not one.operates:
             links[one.link].append(one)
     return links
 
@@ -128,11 +129,19 @@ def facts(cell: Cell, world: World) -> Facts:
     """What the verdict has to know of the world and of the attackers."""
     attack = cell.scenario.attack
     types = [one.attacker_type for one in attack]
+    links = dict.fromkeys(link for one in attack for link in one.on if not one.operator)
+    operated = [
+        server.role
+        for one in attack
+        if one.operator
+        for link in one.on
+        for server in cell.topology.on_link(link)
+    ]
     return Facts.of(
         cell.topology,
         offers=tuple(world.services),
-        attacked_links=tuple(dict.fromkeys(link for one in attack for link in one.on)),
-        attacker_roles=(EVIL,) if attack else (),
+        attacked_links=tuple(links),
+        attacker_roles=(EVIL, *operated) if attack else (),
         passive=bool(types) and all(one.capability is Capability.PASSIVE for one in types),
         zones_hosted={role: len(zones) for role, zones in world.hosting.items()},
         sensitive_name=sensitive_name(cell),

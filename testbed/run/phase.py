@@ -33,6 +33,7 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
 from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.occupation import Occupation
+from testbed.run.operators import Operators
 from testbed.run.programs import Programs
 from testbed.run.services import Services
 from testbed.run.stage import Stage, UnderTest
@@ -76,6 +77,7 @@ class Phase:
         self._occupation: Occupation | None = None
         self._timing = [one for one in self._placed if one.attacker.overrides("clock")]
         self._wall_clock = WallClock(stage.clock, EPOCH, [one.attacker for one in self._timing])
+        self._operators = Operators(self._placed, stage.topology, lambda: stage.clock() - EPOCH)
         self._ca: Authority | None = None
         self._rng = random.Random(f"{seed} client")
         self._secrets: list[TlsSecret] = []
@@ -90,7 +92,7 @@ class Phase:
         stage.loop.realtime = bool(engines) or self._cell.scenario.resolver.engine != REFERENCE
         stage.begin()
         serves = [zone for one in self._placed for zone in one.attacker.serves()]
-        services = stage.servers(world, serves, self._secrets, engines)
+        services = stage.servers(world, serves, self._secrets, engines, self._operators)
         programs = stage.programs(world, engines, self._secrets)
         stage.loop.others_busy = lambda: programs.busy
         resolver = self._resolver()
@@ -159,6 +161,7 @@ class Phase:
         for link, attacked_link in attacked.items():
             attacked_link.begin_step(step)
             attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+        self._operators.begin_step(step, active)
         if self._occupation is not None:
             here = [index for index, one in enumerate(self._occupying) if one.number in active]
             self._occupation.begin_step(step, here)

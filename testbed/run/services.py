@@ -14,6 +14,7 @@ from testbed.core.transport import Transport
 from testbed.core.zone import Zone
 from testbed.evidence import TlsSecret
 from testbed.network.fabric import Network
+from testbed.run.operators import Operators
 from testbed.scenario.world import Fragments
 from testbed.topology import EVIL, within
 from testbed.transports import Handler, Listener, fragmenting, tcp, udp
@@ -25,7 +26,7 @@ class Services:
     """All servers but those of ``programs``, from when this is made until ``close``.
 
     ``evil_zones`` are further zones that the attacker's own server serves; ``secrets`` takes the secrets of
-    all TLS sessions, as the servers have them.
+    all TLS sessions, as the servers have them. ``operators`` are attackers that run some of them.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Services:
         evil_zones: Iterable[Zone],
         secrets: list[TlsSecret],
         programs: Collection[str] = (),
+        operators: Operators | None = None,
     ) -> None:
         self._network = network
         self._world = world
         self._secrets = secrets
         self._evil_zones = tuple(evil_zones)
         self._roles = [server.role for server in world.topology.servers if server.role not in programs]
+        self._operators = operators
         self._logic: dict[str, Authoritative] = {}
         self.publish(world)
         self._handlers = {role: self._handler(role) for role in self._logic}
@@ -63,7 +66,8 @@ class Services:
             await asyncio.sleep(latency)
             return at_once(wire, transport, peer)
 
-        return in_time if latency else at_once
+        handler: Handler = in_time if latency else at_once
+        return handler if self._operators is None else self._operators.around(role, handler)
 
     def interrupt(self, role: str) -> None:
         """End the encrypted services of a role's server: sessions are reset, connections refused."""

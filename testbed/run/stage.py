@@ -20,6 +20,7 @@ from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority
 from testbed.run.cast import Placed
 from testbed.run.occupation import Occupation
+from testbed.run.operators import Operators
 from testbed.run.programs import Programs
 from testbed.run.services import Services, sink
 from testbed.topology import CA, CLIENT, EVIL, RESOLVER, Topology
@@ -91,13 +92,18 @@ class Stage:
         return EPOCH + self.loop.time() - self._began
 
     def servers(
-        self, world: World, evil_zones: Iterable[Zone], secrets: list[TlsSecret], programs: Collection[str]
+        self,
+        world: World,
+        evil_zones: Iterable[Zone],
+        secrets: list[TlsSecret],
+        programs: Collection[str],
+        operators: Operators | None = None,
     ) -> Services:
         """Start the authoritative servers of a world, but those that are programs, by their roles.
 
-        The attacker's own serves further zones.
+        The attacker's own serves further zones; ``operators`` have a hand in what others say.
         """
-        return Services(self.network, world, evil_zones, secrets, programs)
+        return Services(self.network, world, evil_zones, secrets, programs, operators)
 
     def programs(
         self, world: World, engines: Mapping[str, Authoritative], secrets: list[TlsSecret]

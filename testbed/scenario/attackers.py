@@ -62,6 +62,11 @@ class Attack(Part):
         alias="with",
         description="Parameters, as the attacker's class defines them.",
     )
+    operator: StrictBool = Field(
+        False,
+        description="Whether it runs the servers at the far ends of the links, and is on none of them: it "
+        "reads and changes messages where they are not encrypted any more.",
+    )
     from_step: StrictInt | None = Field(
         None, ge=0, description="Number of the step, counted from 0, from which on it is active."
     )
@@ -99,7 +104,8 @@ class Attack(Part):
         )
 
     def __str__(self) -> str:
-        return f"{self.attacker} on {listed(self.on)}" if self.on else self.attacker
+        place = "running the servers of" if self.operator else "on"
+        return f"{self.attacker} {place} {listed(self.on)}" if self.on else self.attacker
 
     @field_validator("attacker", mode="after")
     @classmethod

@@ -113,10 +113,18 @@ def attack(attack: Attack) -> Iterator[Problem]:
     capability = attack.attacker_type.capability
     if capability is Capability.OFF_PATH and attack.on:
         yield ("on",), f"{attack.attacker} is off-path and sits on no link; leave `on` out"
+    if attack.operator and (capability is Capability.OFF_PATH or "client" in attack.on):
+        yield ("operator",), f"{attack.attacker} runs no server there; leave `operator` out"
+    elif attack.operator and capability is Capability.ON_PATH and not _changes_messages(attack):
+        yield ("operator",), f"{attack.attacker} does nothing to messages; an operator does nothing else"
     if capability is Capability.OFF_PATH and attack.when == "ticket-expired":
         yield ("when",), f"{attack.attacker} is off-path and sees no sessions; wait for something else"
     if capability not in (Capability.OFF_PATH, Capability.OPERATOR) and not attack.on:
         yield ("attacker",), f"{attack.attacker} ({capability}) must sit on a link; say which with `on`"
+
+
+def _changes_messages(attack: Attack) -> bool:
+    return any(attack.attacker_type.overrides(hook) for hook in ("query", "response", "transfer"))
 
 
 def scenario(scenario: Scenario) -> Iterator[Problem]:
