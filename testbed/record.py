@@ -161,6 +161,8 @@ class Run(Outcome):
     scenario: str
     title: str
     engine: str
+    servers: dict[str, str] = {}
+    """Programs that play servers, by role."""
     policy: str
     cell: dict[str, Any] = {}
     claim: int | None = None

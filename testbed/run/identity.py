@@ -16,6 +16,7 @@ def identity(cell: Cell) -> dict[str, Any]:
         "scenario": scenario.id,
         "title": scenario.title,
         "engine": scenario.resolver.engine,
+        "servers": scenario.world.programs,
         "policy": scenario.resolver.policy.name,
         "cell": dict(cell.cell),
         "claim": scenario.claim,

@@ -96,7 +96,7 @@ class Stage:
         world: World,
         evil_zones: Iterable[Zone],
         secrets: list[TlsSecret],
-        programs: Collection[str],
+        programs: Collection[str] = (),
         operators: Operators | None = None,
     ) -> Services:
         """Start the authoritative servers of a world, but those that are programs, by their roles.
