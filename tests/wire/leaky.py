@@ -109,8 +109,8 @@ class LeakyStage(Stage):
 
     spoil = None
 
-    def resolver(self, configuration, rng, secrets):
-        made = super().resolver(configuration, rng, secrets)
+    def resolver(self, configuration, rng, secrets, time_of_day):
+        made = super().resolver(configuration, rng, secrets, time_of_day)
         made.__class__ = Leaky
         return made
 

@@ -10,7 +10,7 @@ from testbed.network.sandbox import SandboxError
 from testbed.reports import card
 from testbed.run.pool import Pool
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 CARDS = {
     found.engine: (found, path.read_text())
