@@ -62,8 +62,8 @@ def proves_nodata(
         if closest is None:
             return Proof.NOT_PROVEN
         types = denials.types_at(wildcard_at(closest.name))
-        if types is not None and _lacks(types, rdtype, of_parent) is Proof.PROVEN:
-            return closest.proof
+        if types is not None:
+            return closest.proof if _lacks(types, rdtype, of_parent) is Proof.PROVEN else Proof.NOT_PROVEN
         return Proof.INSECURE if closest.proof is Proof.INSECURE else Proof.NOT_PROVEN
 
     return _judge(conclude, name, records, zone, extended)

@@ -9,7 +9,7 @@ import pytest
 from testbed.engines import catalogue
 from testbed.scenario.load import load_file
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 PROBED = """
 id: captures/probed

@@ -13,7 +13,7 @@ from testbed.grading.grade import grade
 from testbed.grading.subject import subject
 from testbed.scenario.load import load_file
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 FORGETS = """
 id: engines/forgets

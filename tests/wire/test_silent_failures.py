@@ -7,7 +7,7 @@ import pytest
 from testbed.engines import catalogue
 from testbed.scenario.load import SCENARIOS, load_file
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 FOLDER = SCENARIOS / "silent-failures"
 UNBOUND = catalogue.load("unbound").folder

@@ -91,12 +91,19 @@ def _made(label, setup, make):
     return broken
 
 
+RESOLVER = ("192.0.2.53", "2001:db8::53")
+"""Where our resolver would ask from."""
+
+
 def ours(authoritatives, zones):
     """The verdicts of our resolver, in memory."""
     by_role = {address: SimpleNamespace(role=address, link=address) for address in authoritatives}
     world = SimpleNamespace(
-        topology=SimpleNamespace(at=by_role.get, by_role=by_role),
+        topology=SimpleNamespace(at=by_role.get, by_role=by_role, resolver_addresses=RESOLVER),
         services={},
+        latency={},
+        families={},
+        paths={},
         authoritative=lambda role, zones=(): authoritatives.get(role),
     )
     hints = (RootServer(dns.name.from_text("ns."), (ROOT_SERVER,)),)
