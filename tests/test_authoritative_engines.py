@@ -177,6 +177,11 @@ def test_a_fetched_version_steps_in_where_the_installed_one_lacks_something(
 # -- what a server can be asked ------------------------------------------------------------------------
 
 
+def test_no_world_is_made_to_see_that_no_program_is_wanted(monkeypatch):
+    monkeypatch.setattr(serving, "build", lambda *_: pytest.fail("a world is made"))
+    assert refusal(cell("world: {secure: [target]}")) is None
+
+
 def test_one_that_is_too_old_is_skipped_and_the_way_to_a_newer_one_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -42,9 +42,9 @@ class Part:
 
 def parts(cell: Cell) -> tuple[Part, ...]:
     """The roles in a scenario that programs play. Raises ScenarioError for what is wrong with one."""
-    world = _world(cell)
+    # A world is only made where there is a program: this is asked of every scenario before any is run.
     return tuple(
-        Part(role, catalogue.able(name, _transports(world, role)))
+        Part(role, catalogue.able(name, _transports(_world(cell), role)))
         for role, name in cell.scenario.world.programs.items()
     )
 
