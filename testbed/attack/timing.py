@@ -99,6 +99,10 @@ class Post:
         self.attacker.count(action)
         return action
 
+    def ask(self, hook: Callable[[], Chosen], server: str) -> Chosen | None:
+        """Ask it what it wants, as there is nothing to be shown; otherwise as ``show``."""
+        return self.show(lambda _: hook(), None, server)
+
     def caused(self, hook: Callable[[Moment], Iterable[Spoofed]], moment: Moment) -> list[Spoofed]:
         """What it wants to send after it has caused a question, in order of time.
 

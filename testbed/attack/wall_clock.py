@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from testbed.attack.api import Attacker, ClockAction
+from testbed.attack.api import Attacker
 from testbed.attack.timing import Post
 
 
@@ -35,11 +35,7 @@ class WallClock:
             if not post.on:
                 self._shifts.pop(index, None)
             elif index not in self._shifts:
-                action = post.show(_asked(post.attacker), None, "")
+                action = post.ask(post.attacker.clock, "")
                 if action is not None:
                     self._shifts[index] = action.seconds
         return sum(self._shifts.values()) != before
-
-
-def _asked(attacker: Attacker) -> Callable[[None], ClockAction]:
-    return lambda _: attacker.clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 import dns.name
@@ -100,6 +100,11 @@ def by_link(placed: list[Placed]) -> dict[str, list[Placed]]:
         if not one.passive and not one.off_path and not one.operates:
             links[one.link].append(one)
     return links
+
+
+def active_among(placed: Sequence[Placed], numbers: Collection[int]) -> set[int]:
+    """The indices in a list of those attackers that have these numbers in the scenario."""
+    return {index for index, one in enumerate(placed) if one.number in numbers}
 
 
 def scene(world: World, link: str, rng: random.Random, obtained: Set[str] = frozenset()) -> Scene:

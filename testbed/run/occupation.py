@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from testbed import transports
-from testbed.attack.actions import Occupy, OccupyAction
-from testbed.attack.api import Attacker
+from testbed.attack.actions import Occupy
 from testbed.attack.timing import Post
 from testbed.core.transport import Transport, TransportError
 from testbed.network.fabric import Network
@@ -47,7 +46,7 @@ class Occupation:
     async def renew(self) -> None:
         """Have connections opened, as many as are missing; return once they are there."""
         for index, post in enumerate(self._posts):
-            action = post.show(_asked(post.attacker), None, EVIL)
+            action = post.ask(post.attacker.occupy, EVIL)
             if action is not None:
                 post.attacker.spent.held += await self._occupy(index, action)
 
@@ -93,7 +92,3 @@ class Occupation:
             self._network.hosts[EVIL], local, (remote, port), timeout=PATIENCE, **options
         )
         return session
-
-
-def _asked(attacker: Attacker) -> Callable[[None], OccupyAction]:
-    return lambda _: attacker.occupy()

@@ -11,7 +11,7 @@ from testbed.attack.fates import Fate, Forward, Return
 from testbed.attack.pending import Pending
 from testbed.attack.timing import Clock
 from testbed.core.transport import Transport
-from testbed.run.cast import Placed
+from testbed.run.cast import Placed, active_among
 from testbed.topology import Topology
 from testbed.transports import Handler
 
@@ -24,7 +24,7 @@ class Operators:
         for one in placed:
             if one.operates and not one.passive:
                 by_link[one.link].append(one)
-        self._numbers = {link: [one.number for one in those] for link, those in by_link.items()}
+        self._placed = by_link
         self._chains = {
             link: Chain([one.attacker for one in those], clock) for link, those in by_link.items()
         }
@@ -36,7 +36,7 @@ class Operators:
         """Another step begins, in which those act that have these numbers in the scenario."""
         for link, chain in self._chains.items():
             chain.begin_step(step)
-            chain.active = {index for index, number in enumerate(self._numbers[link]) if number in active}
+            chain.active = active_among(self._placed[link], active)
 
     def around(self, role: str, handler: Handler) -> Handler:
         """What answers as a server that attackers run; the handler itself where none runs it."""

@@ -31,7 +31,7 @@ from testbed.evidence import (
 from testbed.offpath.sender import OffPath
 from testbed.onpath.link import AttackedLink
 from testbed.run.authority import Authority, RefusalError
-from testbed.run.cast import Placed, attackers, by_link, configuration, configuration_of_ca
+from testbed.run.cast import Placed, active_among, attackers, by_link, configuration, configuration_of_ca
 from testbed.run.occupation import Occupation
 from testbed.run.operators import Operators
 from testbed.run.programs import Programs
@@ -160,20 +160,18 @@ class Phase:
         active = set(self._cell.scenario.attackers_at(step))
         for link, attacked_link in attacked.items():
             attacked_link.begin_step(step)
-            attacked_link.switch({index for index, one in enumerate(links[link]) if one.number in active})
+            attacked_link.switch(active_among(links[link], active))
         self._operators.begin_step(step, active)
         if self._occupation is not None:
-            here = [index for index, one in enumerate(self._occupying) if one.number in active]
-            self._occupation.begin_step(step, here)
+            self._occupation.begin_step(step, active_among(self._occupying, active))
         if self._sender is not None:
             self._sender.begin_step(step)
-            self._sender.switch({index for index, one in enumerate(self._off_path) if one.number in active})
+            self._sender.switch(active_among(self._off_path, active))
 
     def _set_clock(self, step: int) -> bool:
         """Have the resolver's host take the time for what it is told in a step; whether that is a jump."""
         active = self._cell.scenario.attackers_at(step)
-        here = [index for index, one in enumerate(self._timing) if one.number in active]
-        return self._wall_clock.begin_step(step, here)
+        return self._wall_clock.begin_step(step, active_among(self._timing, active))
 
     async def _step(self, resolver: UnderTest, services: Services, programs: Programs, number: int) -> None:
         match self._cell.scenario.steps[number]:
