@@ -154,6 +154,10 @@ class AttackLine(_Model):
     spent: Spent = Spent()
 
 
+NOT_RUN = (Verdict.SKIPPED, Verdict.NOT_APPLICABLE)
+"""Verdicts on what was not run."""
+
+
 class Run(Outcome):
     """A scenario (or a cell of its matrix) that was run, its baseline, and whether it was as expected."""
 

@@ -20,7 +20,7 @@ from testbed.engines import catalogue
 from testbed.grading import accepted, measure
 from testbed.grading.grade import grade
 from testbed.network.pcapng import write_whole
-from testbed.record import Verdict
+from testbed.record import NOT_RUN, Verdict
 from testbed.reports import attackers as attackers_report
 from testbed.reports import card, fields
 from testbed.reports import claims as claims_report
@@ -60,11 +60,7 @@ def command(
 
 def _scenarios(jobs: int | None) -> None:
     runs = run_all(collect([SCENARIOS]), jobs, None)
-    wrong = [
-        run.id
-        for run in runs
-        if run.expected is False or run.verdict in (Verdict.SKIPPED, Verdict.NOT_APPLICABLE)
-    ]
+    wrong = [run.id for run in runs if run.expected is False or run.verdict in NOT_RUN]
     _refuse(wrong, "did not come out as expected")
     kept = reference.write(reference.entries(runs), "Accepted results of the scenarios")
     _write(reference.FOLDER / reference.SCENARIOS_FILE, kept)

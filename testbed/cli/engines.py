@@ -64,11 +64,11 @@ def command(
     the installed one; it exits 3 when that cannot be had.
     """
     if measuring:
-        _measure([action] if action else [*catalogue.names(), *engines.fetched()])
+        _measure([action] if action else catalogue.every())
     elif action:
         _fetch(action, name, suite)
         return
-    resolvers = [_row(catalogue.load(each)) for each in [*catalogue.names(), *engines.fetched()]]
+    resolvers = [_row(catalogue.load(each)) for each in catalogue.every()]
     named = [*catalogue.authoritatives(), *engines.fetched_authoritatives()]
     servers = [_row_of_server(catalogue.authoritative(each)) for each in named]
     if as_json:
@@ -76,12 +76,13 @@ def command(
         typer.echo(json.dumps(made, indent=2))
         return
     console = Console(highlight=False)
-    table = _table("Resolvers", [row for row in resolvers if row["engine"] in catalogue.names()])
-    _add_measured(table, [row for row in resolvers if row["engine"] in catalogue.names()])
+    packaged = [row for row in resolvers if row["engine"] in catalogue.names()]
+    table = _table("Resolvers", packaged)
+    _add_measured(table, packaged)
     console.print(table)
     console.print()
-    packaged = [row for row in servers if row["engine"] in catalogue.authoritatives()]
-    console.print(_table("Authoritative servers", packaged))
+    known = catalogue.authoritatives()
+    console.print(_table("Authoritative servers", [row for row in servers if row["engine"] in known]))
     console.print()
     others = sorted({*engines.fetched(), *engines.fetched_authoritatives()})
     if others:
@@ -117,8 +118,8 @@ def _measure(names: list[str]) -> None:
     """Run the experiments about abilities with those engines that are here, and keep what they show."""
     subjects = []
     for name in names:
-        if name not in [*catalogue.names(), *engines.fetched()]:
-            known = [*catalogue.names(), *engines.fetched()]
+        known = catalogue.every()
+        if name not in known:
             raise ScenarioError("adox engines --measure", 0, 0, unknown("engine", name, known))
         if catalogue.missing(catalogue.load(name)) is None:
             subjects.append(subject(name))

@@ -21,7 +21,7 @@ from pathlib import Path
 from testbed.compare.findings import at_rest
 from testbed.compare.reference import ENGINE, VERDICT, Entry, Line, UnreadableError, line, lines, name_of
 from testbed.core.notation import quoted
-from testbed.record import SECRETS, Outcome, Run, Verdict
+from testbed.record import NOT_RUN, SECRETS, Outcome, Run, Verdict
 from testbed.scenario.engine import REFERENCE
 from testbed.scenario.errors import ScenarioError, unknown
 
@@ -38,7 +38,6 @@ LEVELS = ("hijack", LEAK, AT_REST, "downgrade", "denial")
 _FLAGS = ("downgrade", "hijack", "denial", "detected")
 _YES, _NO = "yes", "no"
 _KNOWN = (ENGINE, LEAK, AT_REST, *_FLAGS, DIFFERS)
-NOT_RUN = (Verdict.SKIPPED, Verdict.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from testbed.compare.baseline import LEVELS, NOT_RUN, Accepted, Result, levels, mismatched
-from testbed.record import SECRETS, Run, Standing, Verdict
+from testbed.compare.baseline import LEVELS, Accepted, Result, levels, mismatched
+from testbed.record import NOT_RUN, SECRETS, Run, Standing, Verdict
 
 _SCALE = ("no", *SECRETS, "yes")
 """Levels from good to bad; of a flag or of a secret, never mixed."""

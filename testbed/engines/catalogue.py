@@ -25,6 +25,16 @@ def names() -> list[str]:
     return [name for name in engines.names() if name != engines.REFERENCE]
 
 
+def every() -> list[str]:
+    """The resolvers that are known by name: those that come with the testbed, and those that were fetched."""
+    return [*names(), *engines.fetched()]
+
+
+def startable() -> list[str]:
+    """Those of them that this machine can start."""
+    return [name for name in every() if missing(load(name)) is None]
+
+
 def load(name: str) -> Engine:
     """The engine that a scenario names, by its name or by the path of its folder.
 

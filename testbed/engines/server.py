@@ -49,7 +49,7 @@ class ProgramServer:
         self._world = world
         self._role = role
         self._addresses = world.topology.by_role[role].addresses
-        self._offers = _offers(world, role)
+        self._offers = world.offers(role)
         self._program = Program(engine, host, clock)
 
     async def start(self) -> None:
@@ -153,7 +153,7 @@ def server_setting(engine: Authoritative, folder: Path, world: World, role: str)
     ``ports`` has the port of each, or None. ``chain`` and ``key`` are files, PEM, leaf first; ``doh_path`` is
     where DoH is to be had. ``secrets`` is the file for a TLS key log.
     """
-    offers = _offers(world, role)
+    offers = world.offers(role)
     return {
         "folder": str(folder),
         "version": numbers(catalogue.version(engine)),
@@ -180,10 +180,6 @@ def server_files(world: World, role: str) -> dict[str, str]:
         key = credential.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         files[KEY] = key.decode()
     return files
-
-
-def _offers(world: World, role: str) -> tuple[tuple[Transport, int], ...]:
-    return world.services[role][0] if role in world.services else ()
 
 
 def _zone_files(world: World, role: str) -> list[str]:

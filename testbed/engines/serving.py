@@ -75,8 +75,7 @@ def _world(cell: Cell) -> World:
 
 
 def _transports(world: World, role: str) -> list[str]:
-    offers, _ = world.services.get(role, ((), None))
-    return [str(transport) for transport, _ in offers]
+    return [str(transport) for transport, _ in world.offers(role)]
 
 
 def _obstacles(cell: Cell, part: Part, world: World) -> Iterator[str]:

@@ -30,9 +30,7 @@ def place(graded: Subject, folder: Path = FOLDER) -> Path:
 
 def subjects() -> Sequence[Subject]:
     """The engines that have cards: the reference, and those of known packages that are on this machine."""
-    known = [*catalogue.names(), *engines.fetched()]
-    here = [name for name in known if catalogue.missing(catalogue.load(name)) is None]
-    return [subject(name) for name in (engines.REFERENCE, *here)]
+    return [subject(name) for name in (engines.REFERENCE, *catalogue.startable())]
 
 
 def varying(rounds: Sequence[Sequence[Grade]]) -> set[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from testbed.record import Crossing, Run, Verdict
+from testbed.record import NOT_RUN, Crossing, Run
 
 CLEAR = "clear"
 ENCRYPTED = ("encrypted", "secure")
@@ -70,7 +70,7 @@ def protection(run: Run, link: str, step: int, text: str) -> tuple[str, tuple[Pa
 def unusable(runs: Runs) -> Finding | None:
     """What is said of experiments that came to nothing; None if all of them can be read."""
     for name, run in runs.items():
-        if run.verdict in (Verdict.SKIPPED, Verdict.NOT_APPLICABLE):
+        if run.verdict in NOT_RUN:
             return Finding("open", run.reason)
         if not run.ladder:
             return Finding("open", f"{name}: {run.reason}")

@@ -80,8 +80,7 @@ class Occupation:
         index = 0 if 4 in server.families else 1
         evil = self._world.topology.by_role[EVIL]
         local, remote = (evil.ipv4, evil.ipv6)[index], (server.ipv4, server.ipv6)[index]
-        offers, _ = self._world.services.get(action.server, ((), None))
-        port = dict(offers).get(action.transport, action.transport.port)
+        port = dict(self._world.offers(action.server)).get(action.transport, action.transport.port)
         options: dict[str, Any] = (
             {} if action.transport is Transport.TCP else {"sni": None, "secrets": self._secrets}
         )

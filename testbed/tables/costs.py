@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from testbed.compare.reference import OCTETS, VERDICT, Entry
 from testbed.core.transport import Transport
-from testbed.record import Counts, Run, Verdict
+from testbed.record import NOT_RUN, Counts, Run, Verdict
 from testbed.scenario.cell import Cell
 from testbed.scenario.world import SERVED
 from testbed.tables.generated import write
@@ -159,11 +159,7 @@ def cells() -> list[Cell]:
 
 def table(runs: Iterable[Run]) -> list[Cost]:
     """Costs from the runs of all cells, by mechanism; one of which some run came to nothing is left out."""
-    counted = {
-        run.scenario: run
-        for run in runs
-        if run.verdict not in (Verdict.INCONCLUSIVE, Verdict.SKIPPED, Verdict.NOT_APPLICABLE)
-    }
+    counted = {run.scenario: run for run in runs if run.verdict not in (Verdict.INCONCLUSIVE, *NOT_RUN)}
     plain = {state: _of_one_query(counted, f"{FOLDER}/{PLAIN}/{Transport.DOT}/{state}") for state in STATES}
     costs = []
     for mechanism in all_of_them():

@@ -36,8 +36,7 @@ _ABOVE = """# Probing (RFC 9539): what it comes to under attack, and what it cos
 
 def resolvers() -> list[str]:
     """The reference resolver, and the engines on this machine that probe, fetched ones included."""
-    found = [name for name in [*catalogue.names(), *engines.fetched()] if _probes(name)]
-    return [engines.REFERENCE, *(name for name in found if catalogue.missing(catalogue.load(name)) is None)]
+    return [engines.REFERENCE, *filter(_probes, catalogue.startable())]
 
 
 def _probes(name: str) -> bool:

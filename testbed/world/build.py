@@ -113,10 +113,13 @@ class World:
         """Where copies of the root zone are to be had, with the encryption that is known to be offered."""
         return tuple(self._hint(server) for server in self.topology.servers if server.link == MIRROR)
 
+    def offers(self, role: str) -> tuple[tuple[Transport, int], ...]:
+        """The encrypted transports that the server of a role offers, and their ports; none if it has none."""
+        return self.services[role][0] if role in self.services else ()
+
     def _hint(self, server: Server) -> RootServer:
-        offers = self.services[server.role][0] if server.role in self.services else ()
         path = self.paths.get(server.role, DEFAULT_PATH)
-        return RootServer(server.name, server.addresses, offers, path)
+        return RootServer(server.name, server.addresses, self.offers(server.role), path)
 
     def truth(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
         """What the zones say to a question, aliases followed: what no attacker has touched."""
