@@ -38,8 +38,6 @@ class BlindReset(Guessing):
         """Go through the sequence numbers from some number on, and through ports at random."""
         start = self.scene.rng.getrandbits(32)
         for guess in self.guesses(moment, PORT, "tcp"):
-            told, other = guess.resolver, guess.server
-            if self.parameters.tells == "server":
-                told, other = other, told
+            told, other = guess.ends(self.parameters.tells)
             sequence = (start + guess.number * self.parameters.stride) % 2**32
             yield SpoofedSegment(other, told, sequence, after=guess.after)

@@ -58,10 +58,7 @@ class InjectDeleg(Rewriter):
 
     def serves(self) -> Iterable[Zone]:
         """The target zone."""
-        zone = self.scene.zones[self.scene.target_zone]
-        yield Zone(zone.origin, (self._served(rrset) for rrset in zone))
-
-    def _served(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
-        """A record of the zone as the attacker's server gives it away."""
-        forged = self.parameters.answers == "forged" and rrset.name == self.scene.sensitive_name
-        return self.scene.led_away(rrset) if forged else rrset
+        if self.parameters.answers == "forged":
+            yield self.scene.target_led_away()
+        else:
+            yield self.scene.zones[self.scene.target_zone]

@@ -11,7 +11,7 @@ import dns.rrset
 from pydantic import Field
 
 from testbed.attack.api import Moment, Spoofed, SpoofedFragment
-from testbed.attack.guessing import Guessing, GuessingParameters
+from testbed.attack.guessing import MINIMISED, Guessing, GuessingParameters
 from testbed.core import message
 from testbed.core.fragments import UDP_HEADER, ones_sum, pieces
 from testbed.core.zone import Zone
@@ -32,9 +32,7 @@ class SpoofFragmentsParameters(GuessingParameters):
         description="Identifications that it guesses. next: from 1 on, as of a server that counts; whoever "
         "asks it sees where it stands. any: at random.",
     )
-    minimised: bool = Field(
-        True, description="Whether it expects the server to be asked for no more of the name than it needs."
-    )
+    minimised: bool = Field(True, description=MINIMISED)
 
 
 class SpoofFragments(Guessing):
@@ -74,11 +72,7 @@ class SpoofFragments(Guessing):
 
     def _query(self, moment: Moment) -> dns.message.Message:
         """What the resolver asks the server; how it words that shows in what it asks the attacker's own."""
-        name, rdtype = moment.name, moment.rdtype
-        if self.parameters.minimised:
-            served = self.scene.server_zones[self.parameters.server]
-            name = name.split(min(len(served) + 1, len(name)))[1]
-            rdtype = rdtype if name == moment.name else dns.rdatatype.A
+        name, rdtype = self.asked(moment, self.parameters.minimised)
         return message.query(name, rdtype, id=0)
 
     def _led_away(self, part: bytes, address: str) -> bytes:
@@ -91,11 +85,7 @@ class SpoofFragments(Guessing):
 
     def serves(self) -> Iterable[Zone]:
         """The target zone, to which the glue leads, with another address for the sensitive name."""
-        zone = self.scene.zones[self.scene.target_zone]
-        yield Zone(zone.origin, (self._served(rrset) for rrset in zone))
-
-    def _served(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
-        return self.scene.led_away(rrset) if rrset.name == self.scene.sensitive_name else rrset
+        yield self.scene.target_led_away()
 
 
 def _places(part: bytes, address: bytes) -> Iterator[int]:

@@ -40,9 +40,7 @@ class SpoofIcmp(Guessing):
         chosen = self.parameters
         port, protocol = (53, "udp") if chosen.about == "do53" else (853, "tcp")
         for guess in self.guesses(moment, port, protocol):
-            told, other = guess.resolver, guess.server
-            if chosen.tells == "server":
-                told, other = other, told
+            told, other = guess.ends(chosen.tells)
             quoted: SpoofedDatagram | SpoofedSegment = SpoofedDatagram(told, other, b"")
             if protocol == "tcp":
                 quoted = SpoofedSegment(told, other, self.scene.rng.getrandbits(32), "A")

@@ -5,12 +5,11 @@ from typing import Literal
 
 import dns.flags
 import dns.message
-import dns.rdatatype
 import dns.rrset
 from pydantic import Field
 
 from testbed.attack.api import Moment, Spoofed, SpoofedDatagram
-from testbed.attack.guessing import Guessing, GuessingParameters
+from testbed.attack.guessing import MINIMISED, Guessing, GuessingParameters
 from testbed.core.message import encode
 from testbed.core.zone import Zone
 
@@ -31,9 +30,7 @@ class SpoofResponsesParameters(GuessingParameters):
         description="Message IDs that it guesses. next: those after the one that the attacker's own server "
         "saw last, if it saw any. any: at random.",
     )
-    minimised: bool = Field(
-        False, description="Whether it expects the server to be asked for no more of the name than it needs."
-    )
+    minimised: bool = Field(False, description=MINIMISED)
 
 
 class SpoofResponses(Guessing):
@@ -61,14 +58,10 @@ class SpoofResponses(Guessing):
 
     def _response(self, moment: Moment) -> dns.message.Message:
         """What it says, to the question as the server is asked it."""
-        name, rdtype, zone = moment.name, moment.rdtype, self.scene.target_zone
-        if self.parameters.minimised:
-            served = self.scene.server_zones[self.parameters.server]
-            name = name.split(min(len(served) + 1, len(name)))[1]
-            rdtype = rdtype if name == moment.name else dns.rdatatype.A
+        name, rdtype = self.asked(moment, self.parameters.minimised)
         response = dns.message.make_response(dns.message.make_query(name, rdtype))
         if self.parameters.forge == "referral":
-            servers = dns.rrset.from_text(zone, TTL, "IN", "NS", str(self.scene.own_name))
+            servers = dns.rrset.from_text(self.scene.target_zone, TTL, "IN", "NS", str(self.scene.own_name))
             response.authority.append(servers)
             return response
         response.flags |= dns.flags.AA
@@ -80,8 +73,4 @@ class SpoofResponses(Guessing):
     def serves(self) -> Iterable[Zone]:
         """The target zone, where the resolver is referred to the attacker's server for it."""
         if self.parameters.forge == "referral":
-            zone = self.scene.zones[self.scene.target_zone]
-            yield Zone(zone.origin, (self._served(rrset) for rrset in zone))
-
-    def _served(self, rrset: dns.rrset.RRset) -> dns.rrset.RRset:
-        return self.scene.led_away(rrset) if rrset.name == self.scene.sensitive_name else rrset
+            yield self.scene.target_led_away()

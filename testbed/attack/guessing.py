@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+import dns.name
+import dns.rdatatype
 from pydantic import Field
 
 from testbed.attack.api import Attacker, Capability, Moment, Parameters
@@ -33,6 +36,10 @@ class GuessingParameters(Parameters):
     )
 
 
+MINIMISED = "Whether it expects the server to be asked for no more of the name than it needs."
+"""What a parameter ``minimised`` is for; see ``Guessing.asked``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """One guess: the two ends of the flow that is meant, and the seconds after which it is made."""
@@ -41,6 +48,10 @@ class Guess:
     server: Address
     resolver: Address
     after: float
+
+    def ends(self, told: Literal["resolver", "server"]) -> tuple[Address, Address]:
+        """The end that is to be told something, and the one in whose name."""
+        return (self.resolver, self.server) if told == "resolver" else (self.server, self.resolver)
 
 
 class Guessing(Attacker):
@@ -66,6 +77,14 @@ class Guessing(Attacker):
             after = chosen.seconds * (number + 1) / (chosen.guesses + 1)
             guessed = self._port(moment, protocol)
             yield Guess(number // len(addresses), (server, port), (own, guessed), after)
+
+    def asked(self, moment: Moment, minimised: bool) -> tuple[dns.name.Name, dns.rdatatype.RdataType]:
+        """What the server is asked because of a question; ``minimised``: as RFC 9156 has it."""
+        if not minimised:
+            return moment.name, moment.rdtype
+        served = self.scene.server_zones[self.parameters.server]
+        name = moment.name.split(min(len(served) + 1, len(moment.name)))[1]
+        return name, moment.rdtype if name == moment.name else dns.rdatatype.A
 
     def _port(self, moment: Moment, protocol: str) -> int:
         if self.parameters.port:

@@ -66,6 +66,11 @@ class Scene:
             return rrset
         return dns.rrset.from_text(rrset.name, rrset.ttl, "IN", rrset.rdtype, address)
 
+    def target_led_away(self) -> Zone:
+        """The target zone with the attacker's addresses for the sensitive name, and all else as it is."""
+        zone, name = self.zones[self.target_zone], self.sensitive_name
+        return Zone(zone.origin, (self.led_away(rrset) if rrset.name == name else rrset for rrset in zone))
+
     def closest_zone(self, name: dns.name.Name) -> dns.name.Name:
         """The zone that a name lies in, as far down as there are zones."""
         return max((zone for zone in self.zones if name.is_subdomain(zone)), key=len)
