@@ -146,6 +146,11 @@ def _record(attacker: Attacker) -> None:
     attacker.response(Response(message.encode(response), seen))
 
 
+ANOTHER_ALGORITHM = Alters(
+    gone=(f"authority {SIGNED_DS}",),
+    new=("authority example.org. 3600 IN RRSIG DS 200 *",),
+)
+
 ENTRIES = (
     Entry(
         "answer",
@@ -174,15 +179,7 @@ ENTRIES = (
     ),
     Entry(
         "change-algorithm",
-        (
-            Act(
-                REFERRAL,
-                Alters(
-                    gone=(f"authority {SIGNED_DS}",),
-                    new=("authority example.org. 3600 IN RRSIG DS 200 *",),
-                ),
-            ),
-        ),
+        (Act(REFERRAL, ANOTHER_ALGORITHM),),
         others=("nothing.org. A plain", "org. SOA plain"),
     ),
     Entry(
@@ -453,15 +450,7 @@ OVERDONE = (
     ),
     Entry(
         "change-algorithm",
-        (
-            Act(
-                REFERRAL,
-                Alters(
-                    gone=(f"authority {SIGNED_DS}",),
-                    new=("authority example.org. 3600 IN RRSIG DS 200 *",),
-                ),
-            ),
-        ),
+        (Act(REFERRAL, ANOTHER_ALGORITHM),),
         variant="in other answers, too",
     ),
     Entry(

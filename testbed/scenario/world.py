@@ -26,7 +26,7 @@ from testbed.scenario import checks
 from testbed.scenario.context import Context, context_of
 from testbed.scenario.engine import REFERENCE, authoritative_named
 from testbed.scenario.errors import unknown
-from testbed.scenario.parts import Part, as_list, checked, problems, spelt_out
+from testbed.scenario.parts import Part, Problems, as_list, checked, problems, spelt_out
 
 SERVED = tuple(transport for transport in Transport if transport.encrypted)
 """The encrypted transports that the testbed's servers can offer."""
@@ -146,20 +146,36 @@ class CertificateAuthority(Part):
     )
 
 
+def _is_nobodys(role: str, info: ValidationInfo, found: Problems) -> bool:
+    """Whether the topology has no such role, which then is among the problems."""
+    known = context_of(info).topology
+    if known is None or role in known.by_role:
+        return False
+    found.add((role,), unknown("role", role, known.roles), key=True)
+    return True
+
+
 def _by_role(model: type[AnyPart], value: Any, info: ValidationInfo) -> dict[str, AnyPart]:
     """A mapping from role to options, of roles that the topology has."""
-    known = context_of(info).topology
     options: dict[str, AnyPart] = {}
     with problems() as found:
         for role, given in spelt_out(value, "role").items():
-            if known is not None and role not in known.by_role:
-                found.add((role,), unknown("role", role, known.roles), key=True)
+            if _is_nobodys(role, info, found):
                 continue
             try:
                 options[role] = given if isinstance(given, model) else model.model_validate(given)
             except ValidationError as error:
                 found.take((role,), error)
     return options
+
+
+_OPTIONS: dict[str, type[Part]] = {
+    "signed": Signing,
+    "secure": Service,
+    "fragments": Fragments,
+    "connections": Connections,
+}
+"""Fields of a world that have options for roles, and what these may be."""
 
 
 class World(Part):
@@ -214,20 +230,12 @@ class World(Part):
         "Default: what the topology says.",
     )
 
-    @field_validator("fragments", mode="before")
-    @classmethod
-    def _fragments(cls, value: Any, info: ValidationInfo) -> dict[str, Fragments]:
-        return _by_role(Fragments, value, info)
-
     @field_validator("latency", mode="after")
     @classmethod
     def _slow(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        known = context_of(info).topology
         with problems() as found:
             for role, seconds in value.items():
-                if known is not None and role not in known.by_role:
-                    found.add((role,), unknown("role", role, known.roles), key=True)
-                elif not 0 < seconds <= LONGEST_LATENCY:
+                if not _is_nobodys(role, info, found) and not 0 < seconds <= LONGEST_LATENCY:
                     found.add((role,), f"{seconds:g} is out of range; give up to {LONGEST_LATENCY} seconds")
         return value
 
@@ -253,33 +261,21 @@ class World(Part):
                     found.take((name,), error)
         return published
 
-    @field_validator("signed", mode="before")
+    @field_validator(*_OPTIONS, mode="before")
     @classmethod
-    def _signed(cls, value: Any, info: ValidationInfo) -> dict[str, Signing]:
-        return _by_role(Signing, value, info)
-
-    @field_validator("secure", mode="before")
-    @classmethod
-    def _secure(cls, value: Any, info: ValidationInfo) -> dict[str, Service]:
-        return _by_role(Service, value, info)
-
-    @field_validator("connections", mode="before")
-    @classmethod
-    def _limited(cls, value: Any, info: ValidationInfo) -> dict[str, Connections]:
-        return _by_role(Connections, value, info)
+    def _options(cls, value: Any, info: ValidationInfo) -> dict[str, Any]:
+        return _by_role(_OPTIONS[info.field_name or ""], value, info)
 
     @field_validator("servers", mode="after")
     @classmethod
     def _servers(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        context = context_of(info)
         played: dict[str, str] = {}
         with problems() as found:
             for role, name in value.items():
-                if context.topology is not None and role not in context.topology.by_role:
-                    found.add((role,), unknown("role", role, context.topology.roles), key=True)
+                if _is_nobodys(role, info, found):
                     continue
                 try:
-                    played[role] = authoritative_named(name, context.folder)
+                    played[role] = authoritative_named(name, context_of(info).folder)
                 except ValueError as error:
                     found.add((role,), str(error))
         return played
