@@ -11,7 +11,7 @@ from testbed.attack.pending import Pending
 from testbed.core.tls_messages import ClientHello
 from testbed.core.transport import Transport
 from testbed.onpath.between import TIMEOUT, AnyPath, Between
-from testbed.onpath.sockets import in_the_name_of
+from testbed.onpath.sockets import connection_in_the_name_of
 from testbed.onpath.surroundings import Surroundings
 from testbed.transports import Address
 from testbed.transports.http2_server import Http2Connection, Http2Service
@@ -67,8 +67,7 @@ class HttpFlow(Http2Service):
 
     async def _dial(self) -> Http2Session:
         """A session with the server, in the resolver's name."""
-        sock = in_the_name_of(self._surroundings.host, socket.SOCK_STREAM, self._resolver, self._server)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = connection_in_the_name_of(self._surroundings.host, self._resolver, self._server)
         pump = ClientPump(sni=self._sni, alpn=_ALPN, secrets=self._surroundings.secrets)
         make_request = partial(request, self._path, "POST", authority(self._sni, self._server))
         session = Http2Session(self._server, sock, pump, make_request)

@@ -47,7 +47,7 @@ def stream_listener(host: Host, version: socket.AddressFamily, port: int) -> soc
 
 
 def in_the_name_of(host: Host, kind: int, local: Address, remote: Address) -> socket.socket:
-    """A socket bound to somebody else's address and port, connected (TCP: connecting) to the other end."""
+    """A socket bound to somebody else's address and port, connected to the other end."""
     sock = _transparent(host, kind, family(local[0]))
     try:
         sock.bind(local)
@@ -55,6 +55,17 @@ def in_the_name_of(host: Host, kind: int, local: Address, remote: Address) -> so
     except BaseException:
         sock.close()
         raise
+    return sock
+
+
+def connection_in_the_name_of(host: Host, local: Address, remote: Address) -> socket.socket:
+    """A TCP socket bound to somebody else's address, connecting to the other end.
+
+    The port is another one than ``local`` has. The capture of a hop has both its sides in it, and Wireshark,
+    which knows connections by addresses and ports alone, would take the two for one.
+    """
+    sock = in_the_name_of(host, socket.SOCK_STREAM, (local[0], 0), remote)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 

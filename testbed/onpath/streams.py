@@ -18,7 +18,7 @@ from testbed.core.tls_messages import ClientHello, TlsFormatError, alert_record,
 from testbed.core.tls_records import Data
 from testbed.core.transport import Transport, TransportError
 from testbed.onpath.https import HttpFlow
-from testbed.onpath.sockets import in_the_name_of, stream_listener
+from testbed.onpath.sockets import connection_in_the_name_of, stream_listener
 from testbed.onpath.surroundings import Surroundings, greeting
 from testbed.transports import Address
 from testbed.transports.clear import ClearPump, Pump
@@ -135,8 +135,7 @@ class _Flow:
 
     def _connect(self) -> None:
         """Begin to connect to the server, in the resolver's name."""
-        sock = in_the_name_of(self._surroundings.host, socket.SOCK_STREAM, self.resolver, self.server)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = connection_in_the_name_of(self._surroundings.host, self.resolver, self.server)
         self._connecting = sock
         self._loop.add_writer(sock, self._connected)
 
