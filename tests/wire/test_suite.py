@@ -15,6 +15,7 @@ from pathlib import Path
 
 import dns.name
 import pytest
+from wireshark import Sharkd
 
 from testbed.reports.summary import Status, status
 from testbed.run.cast import sensitive_name
@@ -54,24 +55,9 @@ def test_a_headline_says_what_the_flags_say(runs):
             assert not any((run.hijack, run.denial, run.downgrade)), run.id
 
 
-needs_tshark = pytest.mark.skipif(
-    not shutil.which("tshark") or not shutil.which("editcap"), reason="tshark is not installed"
+needs_wireshark = pytest.mark.skipif(
+    not all(map(shutil.which, ("tshark", "editcap", "sharkd"))), reason="tshark is not installed"
 )
-
-
-def dissected(capture: Path) -> dict[int, str]:
-    """What Wireshark shows of each packet of a capture, in lower case, by packet number."""
-    output = subprocess.run(
-        ["tshark", "-r", str(capture), "-d", "udp.port==853,quic", "-V"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.lower()
-    packets = {}
-    for text in ("\n" + output).split("\nframe ")[1:]:
-        number, _, rest = text.partition(":")
-        packets[int(number)] = rest
-    return packets
 
 
 def fields(capture: Path, packet: int, *names: str) -> list[str]:
@@ -105,11 +91,18 @@ def keyless(capture: Path, folder: Path, name: str) -> Path:
 
 
 def in_parallel(function, items):
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        return list(threads.map(function, items))
+    """What a function finds with a Sharkd in each of some items, all together."""
+    items, workers = list(items), len(os.sched_getaffinity(0))
+
+    def share(number):
+        with Sharkd() as sharkd:
+            return [hit for item in items[number::workers] for hit in function(sharkd, item)]
+
+    with ThreadPoolExecutor(workers) as threads:
+        return [hit for hits in threads.map(share, range(workers)) for hit in hits]
 
 
-@needs_tshark
+@needs_wireshark
 def test_every_exposure_is_in_the_packet_that_it_names(runs, secrets):
     wanted = defaultdict(list)
     for run in runs:
@@ -119,9 +112,9 @@ def test_every_exposure_is_in_the_packet_that_it_names(runs, secrets):
                 wanted[Path(run.evidence, exposure.capture)].append((exposure.packet, said))
     assert wanted
 
-    def missing(item):
+    def missing(sharkd, item):
         capture, exposures = item
-        packets = dissected(capture)
+        packets = sharkd.dissected(capture)
         return [
             (str(capture), packet)
             for packet, said in exposures
@@ -129,22 +122,22 @@ def test_every_exposure_is_in_the_packet_that_it_names(runs, secrets):
             and dns.name.from_text(said).to_wire().hex() not in http3_payloads(capture, packet)
         ]
 
-    assert not [hit for hits in in_parallel(missing, wanted.items()) for hit in hits]
+    assert not in_parallel(missing, wanted.items())
 
 
-@needs_tshark
+@needs_wireshark
 def test_where_nothing_leaked_the_captures_do_not_have_it(runs, cells, secrets, tmp_path):
     """Captures of the attacker's links, and of its server's, without the keys that it does not hold."""
     silent = [run for run in runs if run.leak == "none"]
     assert silent
 
-    def found(item):
+    def found(sharkd, item):
         number, run = item
         hits, zone, resolver = [], secrets[run.id]["zone"], cells[run.id].topology.resolver_addresses
         for link in {*run.attacked_links, EVIL}:
             capture = Path(run.evidence, f"{link}.pcapng")
             if capture.exists():
-                packets = dissected(keyless(capture, tmp_path, f"{number}-{link}"))
+                packets = sharkd.dissected(keyless(capture, tmp_path, f"{number}-{link}"))
                 hits += [
                     (run.id, link, packet)
                     for packet, text in packets.items()
@@ -152,13 +145,14 @@ def test_where_nothing_leaked_the_captures_do_not_have_it(runs, cells, secrets, 
                 ]
         return hits
 
-    assert not [hit for hits in in_parallel(found, enumerate(silent)) for hit in hits]
+    assert not in_parallel(found, enumerate(silent))
 
 
-@needs_tshark
+@needs_wireshark
 def test_that_search_would_find_it(runs, secrets, tmp_path):
     """The same search finds the name where it did leak in clear text."""
     run = next(run for run in runs if any(e.how == "clear" and e.secret == "name" for e in run.exposures))
     exposure = next(e for e in run.exposures if e.how == "clear" and e.secret == "name")
     capture = keyless(Path(run.evidence, exposure.capture), tmp_path, "keyless")
-    assert secrets[run.id]["name"] in dissected(capture)[exposure.packet]
+    with Sharkd() as sharkd:
+        assert secrets[run.id]["name"] in sharkd.dissected(capture)[exposure.packet]
