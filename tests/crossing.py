@@ -195,13 +195,17 @@ def stream(packets: Iterable[Packet]) -> bytes:
 
 
 def by_port(packets: Iterable[Packet]) -> dict[int, list[Packet]]:
-    """Packets of UDP and TCP by the port at the near end; ICMP errors by what they are about."""
+    """Packets of UDP and TCP by the port at the near end; ICMP errors by what they are about.
+
+    Ports at the near end are even: the next one is that of a connection that the hop opens for it.
+    """
     found: dict[int, list[Packet]] = defaultdict(list)
     for packet in packets:
         if packet.error:
-            found[packet.quoted[0]].append(packet)
+            found[packet.quoted[0] & ~1].append(packet)
         elif packet.source_port:
-            found[packet.source_port if packet.way in TOWARDS_SERVER else packet.target_port].append(packet)
+            near = packet.source_port if packet.way in TOWARDS_SERVER else packet.target_port
+            found[near & ~1].append(packet)
     return found
 
 

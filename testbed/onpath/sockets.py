@@ -61,10 +61,10 @@ def in_the_name_of(host: Host, kind: int, local: Address, remote: Address) -> so
 def connection_in_the_name_of(host: Host, local: Address, remote: Address) -> socket.socket:
     """A TCP socket bound to somebody else's address, connecting to the other end.
 
-    The port is another one than ``local`` has. The capture of a hop has both its sides in it, and Wireshark,
-    which knows connections by addresses and ports alone, would take the two for one.
+    The port is the one next to ``local``'s, which differs in the last bit. The capture of a hop has both its
+    sides in it, and Wireshark, which knows connections by addresses and ports, would take the two for one.
     """
-    sock = in_the_name_of(host, socket.SOCK_STREAM, (local[0], 0), remote)
+    sock = in_the_name_of(host, socket.SOCK_STREAM, (local[0], local[1] ^ 1), remote)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 

@@ -55,7 +55,7 @@ DATAGRAMS = (b"\0", random.Random(1).randbytes(1400), random.Random(2).randbytes
 class Asker:
     """The resolver's host, with ports that are known beforehand, so that flows can be told apart."""
 
-    ports = iter(range(10_000, 60_000))
+    ports = iter(range(10_000, 60_000, 2))
 
     def __init__(self, host):
         self._host = host

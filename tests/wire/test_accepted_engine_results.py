@@ -10,7 +10,7 @@ from testbed.run.pool import Pool
 from testbed.scenario.load import SCENARIOS, collect
 from testbed.tables import engine_results, probing
 
-pytestmark = [pytest.mark.wire, pytest.mark.engines]
+pytestmark = [pytest.mark.wire, pytest.mark.engines, pytest.mark.accepted]
 
 CELLS = collect([SCENARIOS])
 KEPT = probing.parse((engine_results.FOLDER / probing.FILE).read_text())

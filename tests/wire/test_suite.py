@@ -17,9 +17,12 @@ import dns.name
 import pytest
 from wireshark import Sharkd
 
+from testbed import results
+from testbed.compare import reference
 from testbed.reports.summary import Status, status
 from testbed.run.cast import sensitive_name
 from testbed.scenario.load import SCENARIOS, collect
+from testbed.tables import costs
 from testbed.topology import EVIL, TARGET
 
 pytestmark = pytest.mark.wire
@@ -47,6 +50,13 @@ def test_everything_comes_out_as_expected(runs, fetched_knot):
     if isinstance(fetched_knot, str):  # without it, a few scenarios are skipped
         wrong = {id: reason for id, reason in wrong.items() if "adox engines fetch knot" not in reason}
     assert not wrong
+
+
+def test_it_is_what_was_accepted(runs):
+    accepted = results.read(reference.FOLDER).entries
+    kept = {id: entry for id, entry in accepted.items() if not id.startswith(f"{costs.FOLDER}/")}
+    changed = reference.differences(kept, reference.entries(runs))
+    assert not {found.id: found.texts for found in changed}
 
 
 def test_a_headline_says_what_the_flags_say(runs):
