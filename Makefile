@@ -16,7 +16,7 @@ demo: setup  ## run the scenarios on a Mininet network, print the matrix, write 
 test: lint  ## everything that CI checks: style, types, unit tests, tests on the wire
 	$(BIN)/pytest -n auto -m "not wire" --junit-xml build/junit/unit.xml
 	$(BIN)/pytest -n auto --dist loadfile -m "wire and not engines" --junit-xml build/junit/wire.xml
-	$(BIN)/pytest -m "engines and not accepted" --junit-xml build/junit/engines.xml
+	$(BIN)/pytest -n auto --dist loadfile -m "engines and not accepted" --junit-xml build/junit/engines.xml
 
 engines: setup  ## run what real resolvers can run, compare with what is accepted of each; takes some minutes
 	$(BIN)/pytest -m accepted --junit-xml build/junit/accepted.xml
