@@ -14,12 +14,12 @@ demo: setup  ## run the scenarios on a Mininet network, print the matrix, write 
 	$(BIN)/adox run $(filter-out scenarios/servers scenarios/engines,$(wildcard scenarios/*)) --report $(REPORT)
 
 test: lint  ## everything that CI checks: style, types, unit tests, tests on the wire
-	$(BIN)/pytest -n auto -m "not wire" --junit-xml build/junit/unit.xml
-	$(BIN)/pytest -n auto --dist loadfile -m "wire and not engines" --junit-xml build/junit/wire.xml
-	$(BIN)/pytest -n auto --dist loadfile -m "engines and not accepted" --junit-xml build/junit/engines.xml
+	$(BIN)/pytest -n auto tests/test_*.py --junit-xml build/junit/unit.xml
+	$(BIN)/pytest -n auto --dist loadfile tests/wire --junit-xml build/junit/wire.xml
+	$(BIN)/pytest -n auto --dist loadfile tests/engines -m "not accepted" --junit-xml build/junit/engines.xml
 
 engines: setup  ## run what real resolvers can run, compare with what is accepted of each; takes some minutes
-	$(BIN)/pytest -m accepted --junit-xml build/junit/accepted.xml
+	$(BIN)/pytest tests/engines -m accepted --junit-xml build/junit/accepted.xml
 
 lint: setup  ## style and types only
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Collection, Iterable, Iterator
@@ -127,10 +128,11 @@ def server(
     )
 
 
-def names() -> list[str]:
-    """The names of all topologies that can be found."""
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The names of all topologies that there are when it is first asked for."""
     folder = importlib.import_module("topologies").__path__
-    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder))
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(folder)))
 
 
 def load(name: str) -> Topology:

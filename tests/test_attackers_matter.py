@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
+from all_cells import all_cells
 
 from testbed.attack import catalogue
 from testbed.attack.api import Capability
 from testbed.compare import reference
 from testbed.compare.findings import visible
-from testbed.scenario.load import SCENARIOS, collect
 
 POWERLESS = {"blind-reset"}
 """Those that never matter here: the kernel takes no reset but with the very number (RFC 5961 section 3.2)."""
@@ -28,7 +28,7 @@ def met():
     Who only listens does not count, where there is somebody who does more.
     """
     accepted, found = reference.load(reference.SCENARIOS_FILE), defaultdict(set)
-    for cell in collect([SCENARIOS]):
+    for cell in all_cells():
         types = {attack.attacker: attack.attacker_type for attack in cell.scenario.attack}
         active = {name for name, kind in types.items() if kind.capability is not Capability.PASSIVE}
         alone = active or set(types)

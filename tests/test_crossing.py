@@ -13,6 +13,7 @@ from testbed.evidence import Frame
 
 RESOLVER, SERVER = {4: "192.0.2.53", 6: "2001:db8::53"}, {4: "198.51.100.4", 6: "2001:db8:51::4"}
 PORT = 10_000
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # else scapy asks the machine's network
 
 
 def ip(version, up=True):
@@ -39,7 +40,7 @@ def frames(packets, side, outgoing, hops=0):
     for number, packet in enumerate(packets, start=1):
         one = packet.copy()
         one["IP" if IP in one else "IPv6"].setfieldval("ttl" if IP in one else "hlim", 64 - hops)
-        made.append(Frame(number, number / 10, side, outgoing, 0, bytes(Ether() / one)))
+        made.append(Frame(number, number / 10, side, outgoing, 0, bytes(Ether(**MACS) / one)))
     return made
 
 
@@ -101,7 +102,7 @@ def test_streams_may_be_cut_otherwise_but_not_be_others():
 @pytest.mark.parametrize("layer", ["IP", "UDP", "TCP", "payload"])
 def test_wrong_checksums_are_found(version, layer):
     one = (list(segments(version, b"text"))[1] if layer == "TCP" else datagram(version)).copy()
-    octets = bytearray(bytes(Ether() / one))
+    octets = bytearray(bytes(Ether(**MACS) / one))
     places = {"IP": 22, "UDP": len(octets) - len(b"a query") - 4, "TCP": len(octets) - 10, "payload": -1}
     octets[places[layer]] ^= 1
     assert list(invalid([read(Frame(1, 0.0, "far", True, 0, bytes(octets)))]))

@@ -41,6 +41,15 @@ FRAGMENTS = [
 ]
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "DEVELOPERS.md"], ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    named = re.findall(
+        r"`((?:docs|results/reference|scenarios|testbed|tests|tools)/[\w./-]+)`", page.read_text()
+    )
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
+
+
 @pytest.mark.parametrize("text", examples("yaml", "id:"))
 def test_whole_scenarios_load(text):
     assert load_text(text, Path("example.yaml"))
@@ -117,7 +126,7 @@ def test_the_workflow_of_the_page_about_ci_is_one():
 
 
 def test_the_accepted_results_that_the_page_about_ci_shows_are_some():
-    kept = (ROOT / "tests" / "wire" / "own-resolver" / "accepted.txt").read_text()
+    kept = (ROOT / "tests" / "engines" / "own-resolver" / "accepted.txt").read_text()
     _, _, shown = kept.partition("\n\n")
     assert "".join(f"    {line}\n" for line in shown.splitlines()) in CI.read_text()
 

@@ -1,6 +1,7 @@
 """What real resolvers come to: what is kept of it, and that each difference has one explanation."""
 
 import pytest
+from all_cells import all_cells
 from records import record
 
 from testbed.compare import reference
@@ -8,11 +9,10 @@ from testbed.engines import catalogue
 from testbed.record import Counts
 from testbed.reports.engines import page
 from testbed.scenario.errors import ScenarioError
-from testbed.scenario.load import SCENARIOS, collect
 from testbed.tables import engine_results, probing
 from testbed.tables.engine_results import DIFFERS, Explanation, Kind
 
-CELLS = collect([SCENARIOS])
+CELLS = all_cells()
 KEPT = {
     "a/b[x=1]": {"verdict": "denial", "differs": "verdict"},
     "a/b[x=2]": {"verdict": "leak", "leak": "name"},

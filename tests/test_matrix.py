@@ -31,7 +31,7 @@ def cells(tmp_path, monkeypatch):
 
 
 def test_every_signal_is_a_mechanism():
-    assert [mechanism.name for mechanism in all_of_them()] == signals.names()
+    assert [mechanism.name for mechanism in all_of_them()] == list(signals.names())
     roles = load("hosted").by_role
     assert set(EVERY) <= set(roles)
 

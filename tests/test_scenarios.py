@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from all_cells import all_cells
 
-from testbed.scenario.load import SCENARIOS, collect
+from testbed.scenario.load import SCENARIOS
 
-CELLS = collect([SCENARIOS])
+CELLS = all_cells()
 CLAIMS = {1, 2, *range(4, 11), *range(18, 24), *range(30, 34), *range(38, 41)}
 
 

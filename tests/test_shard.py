@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from all_cells import all_cells
 from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.run.shard import Shard, cells_of, deal, parse
-from testbed.scenario.load import SCENARIOS, collect
+from testbed.scenario.load import selector
 
 ITEMS = st.lists(
     st.tuples(st.integers(0, 9999), st.integers(0, 12), st.booleans()), unique_by=lambda item: item[0]
@@ -57,7 +58,7 @@ def test_groups_stay_together_where_that_is_fair(items, count):
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_the_scenarios_are_dealt_out_fairly(count):
-    cells = collect([SCENARIOS])
+    cells = all_cells()
     parts = [cells_of(cells, Shard(number, count)) for number in range(1, count + 1)]
     assert sorted(cell.id for part in parts for cell in part) == sorted(cell.id for cell in cells)
     sizes = [len(part) for part in parts]
@@ -68,7 +69,7 @@ def test_the_scenarios_are_dealt_out_fairly(count):
 
 
 def test_what_an_engine_cannot_run_is_no_work():
-    cells = [cell.with_engine("unbound") for cell in collect([SCENARIOS], "root-servers or no-signal")]
+    cells = [cell.with_engine("unbound") for cell in selector("root-servers or no-signal")(list(all_cells()))]
     one, other = (cells_of(cells, Shard(number, 2)) for number in (1, 2))
     assert len(one) + len(other) == len(cells)
     assert one

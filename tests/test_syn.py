@@ -16,10 +16,11 @@ from testbed.onpath.syn import Decisions, Syn, read_syn
 
 FOUR = IP(src="192.0.2.53", dst="198.51.100.6")
 SIX = IPv6(src="2001:db8:2::53", dst="2001:db8:51::6")
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # else scapy asks the machine's network
 
 
 def frame(ip, flags="S", port=853, **options):
-    return bytes(Ether() / ip / TCP(sport=40000, dport=port, seq=7, flags=flags, **options))
+    return bytes(Ether(**MACS) / ip / TCP(sport=40000, dport=port, seq=7, flags=flags, **options))
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,8 @@ def test_other_segments_are_not(ip, flags):
 
 
 def test_other_protocols_are_not():
-    assert read_syn(bytes(Ether() / FOUR / UDP(sport=1, dport=853) / (b"\x02" * 40))) is None
-    assert read_syn(bytes(Ether(type=0x0806) / (b"\x02" * 60))) is None
+    assert read_syn(bytes(Ether(**MACS) / FOUR / UDP(sport=1, dport=853) / (b"\x02" * 40))) is None
+    assert read_syn(bytes(Ether(**MACS, type=0x0806) / (b"\x02" * 60))) is None
 
 
 @given(st.binary(max_size=120))

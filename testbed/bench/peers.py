@@ -103,7 +103,7 @@ _NAT = """
 table ip peer {{
   chain there {{
     type nat hook prerouting priority dstnat
-    ip daddr {server} udp dport 53 redirect to :{port}
+    ip daddr {server} udp dport 53 dnat to {hop}:{port}
   }}
   chain back {{
     type nat hook postrouting priority srcnat
@@ -115,7 +115,11 @@ table ip peer {{
 
 @contextmanager
 def _proxy(hop: Hop, resolver: str, server: str) -> Iterator[None]:
-    _run(hop, ["nft", "-f", "-"], _NAT.format(server=server, resolver=resolver, port=PORT))
+    _run(
+        hop,
+        ["nft", "-f", "-"],
+        _NAT.format(server=server, resolver=resolver, hop=hop.addresses[0], port=PORT),
+    )
     mode, script = f"reverse:dns://{server}:53@{PORT}", str(SCRIPTS / "mitm_strip.py")
     argv = [str(command("mitmdump")), "--quiet", "--mode", mode, "--scripts", script]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import re
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 _STEM = re.compile(r"[a-z0-9][a-z0-9_]*", re.ASCII)
 
 
-def names() -> list[str]:
+def names() -> tuple[str, ...]:
     """The names of all signals that can be found."""
-    return sorted(
-        module.name.replace("_", "-")
-        for module in pkgutil.iter_modules(__path__)
-        if not module.name.startswith("_")
-    )
+    return _names(tuple(__path__))
+
+
+@functools.cache
+def _names(folders: tuple[str, ...]) -> tuple[str, ...]:
+    found = (module.name for module in pkgutil.iter_modules(folders))
+    return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
 def load(name: str) -> Signal:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from all_cells import all_cells
+from running import run_cells
 
 from testbed.engines.apt import FetchError
 from testbed.engines.fetch import describe, fetch, packaged_engines
-from testbed.network.sandbox import SandboxError
-from testbed.run.pool import Pool
 from testbed.scenario import engine
-from testbed.scenario.load import SCENARIOS, collect
 from testbed.versions import numbers
 
 SPEAKS_QUIC = (3, 4)
@@ -39,21 +36,7 @@ def numbers_of(folder):
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory, fetched_knot):
-    cells = collect([SCENARIOS])
-    found = run_all(cells, tmp_path_factory.mktemp("evidence"))
+    cells = all_cells()
+    found = run_cells(cells, tmp_path_factory.mktemp("evidence"))
     assert sorted(run.id for run in found) == sorted(cell.id for cell in cells)
     return found
-
-
-@pytest.fixture(scope="session")
-def run_cells():
-    return run_all
-
-
-def run_all(cells, evidence=None):
-    """The records of cells; skipped where no sandbox can be made."""
-    try:
-        with Pool(len(os.sched_getaffinity(0)), 0, evidence) as pool:
-            return list(pool.run(cells))
-    except SandboxError as error:
-        pytest.skip(str(error))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from running import run_cells
 
 from testbed import results
 from testbed.compare import reference
 from testbed.tables import costs, matrix
-
-pytestmark = pytest.mark.wire
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def changed(before, after):
     return {found.id: found.texts for found in reference.differences(before, after)}
 
 
-def test_a_sample_of_the_matrix(run_cells, accepted, tmp_path, monkeypatch):
+def test_a_sample_of_the_matrix(accepted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = matrix.rows(run_cells(matrix.cells(parts=matrix.SAMPLE)))
     kept = {
@@ -31,7 +30,7 @@ def test_a_sample_of_the_matrix(run_cells, accepted, tmp_path, monkeypatch):
     assert not changed(kept, found)
 
 
-def test_costs(run_cells, accepted, tmp_path, monkeypatch):
+def test_costs(accepted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = costs.entries(costs.table(run_cells(costs.cells())))
     kept = {id: entry for id, entry in accepted.entries.items() if id.startswith(f"{costs.FOLDER}/")}

@@ -9,8 +9,6 @@ from sandboxed import run
 
 from testbed import topology
 
-pytestmark = pytest.mark.wire
-
 
 @pytest.fixture(scope="module")
 def records():

@@ -2,12 +2,9 @@
 
 import json
 
-import pytest
 from sandboxed import run
 
 from testbed.bench.hop import HOPS, PACE
-
-pytestmark = pytest.mark.wire
 
 
 def test_messages_come_through_every_kind_of_hop():

@@ -9,8 +9,6 @@ from sandboxed import run
 
 from testbed.engines.fetch import PROGRAMS
 
-pytestmark = pytest.mark.wire
-
 
 @pytest.mark.parametrize("client", ["kdig", "dnspython", "delv"])
 def test_our_servers_are_understood_by(client):

@@ -5,10 +5,7 @@ import re
 from collections import Counter
 from fnmatch import fnmatch
 
-import pytest
 from sandboxed import run
-
-pytestmark = pytest.mark.wire
 
 DIFFERENCES = [
     # zone, name and type, what we say, what Unbound says, and why either may be said

@@ -8,8 +8,6 @@ import pytest
 from bare_link import ENTRIES, OVERDONE
 from sandboxed import run
 
-pytestmark = pytest.mark.wire
-
 
 @pytest.fixture(scope="module")
 def found():

@@ -7,8 +7,6 @@ import json
 import pytest
 from sandboxed import run
 
-pytestmark = pytest.mark.wire
-
 CLEAR = [f"{transport} {family}" for transport in ("udp", "tcp") for family in (4, 6)]
 TLS = [f"{transport} {family}" for transport in ("dot", "doh") for family in (4, 6)]
 QUIC = [f"{transport} {family}" for transport in ("doq", "doh3") for family in (4, 6)]

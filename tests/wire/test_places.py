@@ -12,8 +12,6 @@ from testbed.network.sandbox import SandboxError
 from testbed.run.pool import Pool
 from testbed.scenario.load import load_file
 
-pytestmark = pytest.mark.wire
-
 SCENARIO = """\
 id: mine/{name}
 title: An attacker of one's own

@@ -7,8 +7,6 @@ import json
 import pytest
 from sandboxed import run
 
-pytestmark = pytest.mark.wire
-
 LEAKS = {
     "clear-retry": ("target", "name", "clear"),
     "clear-retry-of-the-zone": ("target", "zone", "clear"),

@@ -7,8 +7,6 @@ from sandboxed import run
 
 from testbed.engines import catalogue
 
-pytestmark = pytest.mark.wire
-
 SERVERS = [("nsd", "dot"), ("nsd",), ("knot",), ("bind", "dot", "doh"), ("bind",)]
 
 

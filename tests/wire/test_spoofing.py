@@ -7,8 +7,6 @@ import json
 import pytest
 from sandboxed import run
 
-pytestmark = pytest.mark.wire
-
 
 @pytest.fixture(scope="module")
 def seen():

@@ -15,22 +15,20 @@ from pathlib import Path
 
 import dns.name
 import pytest
+from all_cells import all_cells
 from wireshark import Sharkd
 
 from testbed import results
 from testbed.compare import reference
 from testbed.reports.summary import Status, status
 from testbed.run.cast import sensitive_name
-from testbed.scenario.load import SCENARIOS, collect
 from testbed.tables import costs
 from testbed.topology import EVIL, TARGET
-
-pytestmark = pytest.mark.wire
 
 
 @pytest.fixture(scope="module")
 def cells():
-    return {cell.id: cell for cell in collect([SCENARIOS])}
+    return {cell.id: cell for cell in all_cells()}
 
 
 @pytest.fixture(scope="module")

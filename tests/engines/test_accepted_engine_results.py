@@ -3,16 +3,16 @@
 import os
 
 import pytest
+from all_cells import all_cells
 
 from testbed.compare import reference
 from testbed.engines import catalogue
 from testbed.run.pool import Pool
-from testbed.scenario.load import SCENARIOS, collect
 from testbed.tables import engine_results, probing
 
-pytestmark = [pytest.mark.wire, pytest.mark.engines, pytest.mark.accepted]
+pytestmark = pytest.mark.accepted
 
-CELLS = collect([SCENARIOS])
+CELLS = all_cells()
 KEPT = probing.parse((engine_results.FOLDER / probing.FILE).read_text())
 
 

@@ -5,11 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from running import run_cells
 
 from testbed.engines import catalogue
 from testbed.scenario.load import load_file
-
-pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 PROBED = """
 id: captures/probed
@@ -47,7 +46,7 @@ def decrypted(run, link):
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def played(text, engine, attack, folder, run_cells):
+def played(text, engine, attack, folder):
     file = folder / "t.yaml"
     file.write_text(text.replace("ATTACK", attack))
     (cell,) = load_file(file)
@@ -57,24 +56,24 @@ def played(text, engine, attack, folder, run_cells):
 
 
 @pytest.mark.parametrize("attacked", [False, True])
-def test_of_one_that_probes(attacked, tmp_path, run_cells):
+def test_of_one_that_probes(attacked, tmp_path):
     attack = IMPERSONATED.format(link="target") if attacked else ""
-    run = played(PROBED, "powerdns", attack, tmp_path, run_cells)
+    run = played(PROBED, "powerdns", attack, tmp_path)
     assert "secret.example.org" in decrypted(run, "target")
 
 
-def test_of_one_that_knows(tmp_path, run_cells):
-    run = played(KNOWN, "unbound", "", tmp_path, run_cells)
+def test_of_one_that_knows(tmp_path):
+    run = played(KNOWN, "unbound", "", tmp_path)
     assert "secret.example.org" in decrypted(run, "root")
 
 
-def test_of_a_session_with_the_attacker(tmp_path, run_cells):
+def test_of_a_session_with_the_attacker(tmp_path):
     folder = tmp_path / "trusting"
     shutil.copytree(catalogue.load("unbound").folder, folder)
     template = folder / "unbound.conf.j2"
     named = "stub-addr: {{ address }}@{{ server.dot }}#{{ server.name }}"
     template.write_text(template.read_text().replace(named, named.partition("#")[0]))
-    run = played(KNOWN, str(folder), IMPERSONATED.format(link="root"), tmp_path, run_cells)
+    run = played(KNOWN, str(folder), IMPERSONATED.format(link="root"), tmp_path)
     assert run.leak == "name"
     assert "terminated" in {exposure.how for exposure in run.exposures}
     assert "secret.example.org" in decrypted(run, "root")

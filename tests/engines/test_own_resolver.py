@@ -17,7 +17,6 @@ from testbed.network.availability import availability
 REPOSITORY = Path(__file__).parent / "own-resolver"
 
 pytestmark = [
-    pytest.mark.wire,
     pytest.mark.skipif(not shutil.which("make"), reason="make is not installed"),
     pytest.mark.skipif(not all(found.ok for found in availability()), reason="no sandbox can be made here"),
 ]

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from running import run_cells
 from unpacked import unpack
 
 from testbed.engines import catalogue, measured
@@ -12,8 +13,6 @@ from testbed.grading.abilities import MEASURING
 from testbed.grading.grade import grade
 from testbed.grading.subject import subject
 from testbed.scenario.load import load_file
-
-pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 FORGETS = """
 id: engines/forgets
@@ -122,7 +121,7 @@ TRAVELLERS = [name for name in INSTALLED if catalogue.keeps_time(name)]
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory, run_cells):
+def records(tmp_path_factory):
     """The record of each scenario with each engine, by engine and id; the first one run twice."""
     folder = tmp_path_factory.mktemp("engines")
     cells = []
@@ -169,7 +168,7 @@ def test_nothing_is_left_of_one_run_in_the_next(records, engine):
     assert set(asked(second, 0)) == set(asked(first, 0))
 
 
-def test_what_one_keeps_where_it_should_not_is_noticed(tmp_path, run_cells):
+def test_what_one_keeps_where_it_should_not_is_noticed(tmp_path):
     folder = tmp_path / "keeps"
     shutil.copytree(catalogue.load("knot-resolver").folder, folder)
     template = folder / "kresd.conf.j2"
@@ -198,7 +197,7 @@ def test_one_that_cannot_be_told_the_time_does_not_pass(records):
     assert run.expected is None
 
 
-def test_an_engine_of_ones_own_is_a_folder(tmp_path, run_cells):
+def test_an_engine_of_ones_own_is_a_folder(tmp_path):
     folder = tmp_path / "mine"
     shutil.copytree(catalogue.load("unbound").folder, folder)
     (tmp_path / "t.yaml").write_text(AGES)
@@ -207,7 +206,7 @@ def test_an_engine_of_ones_own_is_a_folder(tmp_path, run_cells):
     assert run.verdict == "safe", run.reason
 
 
-def test_one_with_a_loader_and_libraries_of_its_own_forgets_and_is_told_the_time(tmp_path, run_cells):
+def test_one_with_a_loader_and_libraries_of_its_own_forgets_and_is_told_the_time(tmp_path):
     packaged, folder = catalogue.load("unbound"), tmp_path / "unbound-other"
     programs = [shutil.which(name, path=catalogue.search_path()) for name in ("unbound", "unbound-control")]
     unpack(programs, folder / ROOT)
@@ -238,7 +237,7 @@ def test_one_that_probes_finds_the_servers_tls(records):
     }
 
 
-def test_what_is_declared_is_what_is_measured(tmp_path, run_cells, monkeypatch):
+def test_what_is_declared_is_what_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "measured")
     cards = grade(
         [subject(name) for name in INSTALLED],
@@ -276,7 +275,7 @@ def pinning(request, tmp_path):
     return folder
 
 
-def test_knot_resolver_does_not_use_the_pins_that_its_module_finds(pinning, tmp_path, run_cells):
+def test_knot_resolver_does_not_use_the_pins_that_its_module_finds(pinning, tmp_path):
     (tmp_path / "t.yaml").write_text(PINNED)
     (cell,) = load_file(tmp_path / "t.yaml")
     runs = {run.engine: run for run in run_cells([cell.with_engine(str(pinning)), cell])}

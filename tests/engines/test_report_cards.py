@@ -10,8 +10,6 @@ from testbed.network.sandbox import SandboxError
 from testbed.reports import card
 from testbed.run.pool import Pool
 
-pytestmark = [pytest.mark.wire, pytest.mark.engines]
-
 CARDS = {
     found.engine: (found, path.read_text())
     for found in accepted.subjects()

@@ -71,7 +71,6 @@ def test_a_mistake_is_reported_with_its_place(pytester, folder):
     assert result.ret != 0
 
 
-@pytest.mark.wire
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "spread"])
 def test_scenarios_run(pytester, folder, workers):
     result = pytester.runpytest_subprocess("scenarios", "--adox-results", "evidence", *workers)
@@ -82,7 +81,6 @@ def test_scenarios_run(pytester, folder, workers):
     assert list((pytester.path / "evidence").rglob("target.pcapng"))
 
 
-@pytest.mark.wire
 def test_what_differs_is_explained(pytester, folder):
     (folder / "first.yaml").write_text(SCENARIO.format(leak="none"))
     result = pytester.runpytest_subprocess("scenarios", "-k", "strict")

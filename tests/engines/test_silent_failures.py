@@ -3,11 +3,10 @@
 import shutil
 
 import pytest
+from running import run_cells
 
 from testbed.engines import catalogue
 from testbed.scenario.load import SCENARIOS, load_file
-
-pytestmark = [pytest.mark.wire, pytest.mark.engines]
 
 FOLDER = SCENARIOS / "silent-failures"
 UNBOUND = catalogue.load("unbound").folder
@@ -22,7 +21,7 @@ MISTAKES = {
 
 
 @pytest.fixture
-def run_with(tmp_path, run_cells):
+def run_with(tmp_path):
     """Runs the cells of a scenario with Unbound, as it is or with a mistake; their records."""
 
     def run(scenario, mistake=None):
@@ -46,7 +45,7 @@ def run_with(tmp_path, run_cells):
     return run
 
 
-def test_each_address_is_probed_for_itself(run_cells):
+def test_each_address_is_probed_for_itself():
     cells = load_file(FOLDER / "one-address-family.yaml")
     found = run_cells([cell.with_engine("powerdns") for cell in cells])
     assert len(found) == 6
