@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test engines lint bench lock clean
 
+# Where it is set, as in many containers, every process would compile all modules and tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN    := .venv/bin
 REPORT := build/report
 
