@@ -83,17 +83,20 @@ def test_the_page_names_every_run_that_differs():
     assert "- `c[*`: not the same each time" in made
 
 
-def test_numbers_that_vary_are_not_shown():
-    runs = [run(engine="reference", counts=Counts(queries=3, packets=packets)) for packets in (8, 8, 9)]
+def test_of_numbers_that_vary_the_least_and_the_most_are_shown():
+    runs = [run(engine="reference", counts=Counts(queries=3, packets=packets)) for packets in (9, 8, 12)]
     found = probing.rows(runs)
     ((_, _, resolver, _, queries, packets, *_),) = found.values()
-    assert (resolver, queries, packets) == ("reference", "3", "*")
+    assert (resolver, queries, packets) == ("reference", "3", "8-12")
     assert probing.parse(probing.table(found)) == found
 
 
 def test_contradictions_are_found_where_something_is_known():
-    before = probing.rows([run(counts=Counts(queries=3, packets=n)) for n in (8, 9)])
-    fresh = probing.rows([run(counts=Counts(queries=4, packets=7))])
-    (said,) = probing.contradictions(before, fresh.values())
-    assert said.endswith("queries: 3 -> 4")
+    before = probing.rows([run(counts=Counts(queries=3, packets=n)) for n in (8, 10)])
+    fresh = probing.rows([run(counts=Counts(queries=4, packets=n)) for n in (9, 10)])
+    assert list(probing.contradictions(before, fresh.values())) == [("a/b", "reference: queries: 3 -> 4")]
+    fresh = probing.rows([run(counts=Counts(queries=3, packets=n)) for n in (9, 11)])
+    assert list(probing.contradictions(before, fresh.values())) == [
+        ("a/b", "reference: packets: 8-10 -> 9-11")
+    ]
     assert list(probing.contradictions({}, fresh.values())) == []

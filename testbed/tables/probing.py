@@ -2,7 +2,7 @@
 
 The scenarios ``engines/probing-*`` give a resolver two occasions to probe before it matters, on a network
 where each server has one address, so that no choice of addresses is in the numbers. Each is run several
-times: a number that is another one in some run is no property of the resolver, and is not shown.
+times; a number that is not always the same is shown as the least and the most, such as "10-12".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Row = tuple[str, ...]
 
 _HEAD: Row = ("claim", "run", "resolver", "verdict", *NUMBERS)
 _ABOVE = """# Probing (RFC 9539): what it comes to under attack, and what it costs until the last answer.
-# Each was run {repeats} times; * stands for a number that was not the same each time.
+# Each was run {repeats} times; where a number was not the same each time, the least and the most are given.
 # Claim 41 is about servers that promise to encrypt, of which probing knows nothing; probing-attacked-later is
 # its attack on one that promises nothing. Claim 42 has the attacker of claim 39, on such a server.
 """
@@ -66,7 +66,7 @@ def rows(runs: Iterable[Run]) -> dict[tuple[str, str], Row]:
         records = list(same)
         claim = str(records[0].claim or "-")
         verdicts = _agreed(_verdict(run) for run in records)
-        numbers = (_agreed(str(getattr(run.counts, name)) for run in records) for name in NUMBERS)
+        numbers = (_spread([getattr(run.counts, name) for run in records]) for name in NUMBERS)
         found[id, label(engine)] = (claim, id, label(engine), verdicts, *numbers)
     return found
 
@@ -84,6 +84,11 @@ def _verdict(run: Run) -> str:
 def _agreed(values: Iterable[str]) -> str:
     different = set(values)
     return different.pop() if len(different) == 1 else VARIES
+
+
+def _spread(values: Sequence[int]) -> str:
+    least, most = min(values), max(values)
+    return str(least) if least == most else f"{least}-{most}"
 
 
 def table(found: Mapping[tuple[str, str], Row]) -> str:
@@ -105,10 +110,24 @@ def parse(text: str) -> dict[tuple[str, str], Row]:
     return {(line[1], line[2]): line for line in lines if line != _HEAD}
 
 
-def contradictions(kept: Mapping[tuple[str, str], Row], fresh: Iterable[Row]) -> Iterator[str]:
-    """Where new rows say something else than kept ones, as far as these say anything."""
+def contradictions(kept: Mapping[tuple[str, str], Row], fresh: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Runs of which new rows say something else than kept ones, and what; as far as these say anything."""
     for row in fresh:
-        before = kept.get((row[1], row[2]))
-        for name, old, new in zip(_HEAD, before or (), row, strict=False):
-            if old not in (new, VARIES):
-                yield f"{row[1]} {row[2]} {name}: {old} -> {new}"
+        _, run, resolver, *_ = row
+        others = [
+            f"{name}: {old} -> {new}"
+            for name, old, new in zip(_HEAD, kept.get((run, resolver), ()), row, strict=False)
+            if not (_within(new, old) if name in NUMBERS else old in (new, VARIES))
+        ]
+        if others:
+            yield run, f"{resolver}: {', '.join(others)}"
+
+
+def _within(inner: str, outer: str) -> bool:
+    (least, most), (from_, to) = _ends(outer), _ends(inner)
+    return least <= from_ and to <= most
+
+
+def _ends(spread: str) -> tuple[int, int]:
+    least, _, most = spread.partition("-")
+    return int(least), int(most or least)
