@@ -29,7 +29,7 @@ lint: setup  ## style and types only
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup  ## measure the speed, print a table
+bench: setup  ## measure the speed beside that of usual tools, which it installs
 	@tools/bench-peers
 	$(BIN)/python -m testbed.bench
 
