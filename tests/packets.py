@@ -37,6 +37,8 @@ EPOCH = 1767225600.0
 STEP = 0.001
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}
+"""What scapy's frames have to be given: where there is none, it asks the machine's network."""
 
 HOSTED = load("hosted")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crossing import altered, by_port, framed, invalid, octets, read, unequal
+from packets import MACS
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
@@ -13,7 +14,6 @@ from testbed.evidence import Frame
 
 RESOLVER, SERVER = {4: "192.0.2.53", 6: "2001:db8::53"}, {4: "198.51.100.4", 6: "2001:db8:51::4"}
 PORT = 10_000
-MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # else scapy asks the machine's network
 
 
 def ip(version, up=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packets import MACS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.layers.l2 import Ether
@@ -16,7 +17,6 @@ from testbed.onpath.syn import Decisions, Syn, read_syn
 
 FOUR = IP(src="192.0.2.53", dst="198.51.100.6")
 SIX = IPv6(src="2001:db8:2::53", dst="2001:db8:51::6")
-MACS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # else scapy asks the machine's network
 
 
 def frame(ip, flags="S", port=853, **options):

@@ -130,7 +130,7 @@ def _rcode(run: Run) -> str:
     return answer if answer == NO_ANSWER else answer.split()[0]
 
 
-LAST = WARM_UP + 5
+LAST_OCCASION = WARM_UP + 5
 """The name by whose query a resolver should have noticed that nobody attacks any more. PowerDNS Recursor
 begins the probe that follows a damping period up to seven seconds after it has met the server again.
 """
@@ -148,8 +148,12 @@ def _switch_off(subject: Subject) -> Experiments:
             "steps": [
                 *before,
                 {"advance": after},
-                *(step for number in range(WARM_UP + 1, LAST) for step in (subject.ask(number), "wait-idle")),
-                subject.ask(LAST),
+                *(
+                    step
+                    for number in range(WARM_UP + 1, LAST_OCCASION)
+                    for step in (subject.ask(number), "wait-idle")
+                ),
+                subject.ask(LAST_OCCASION),
             ],
         }
         for after in ("1s", *TIMES)
@@ -159,7 +163,7 @@ def _switch_off(subject: Subject) -> Experiments:
 def _read_switch_off(subject: Subject, runs: Runs) -> Finding:
     if not any(run.fired for run in runs.values()):
         return Finding("open", "there was no TLS to attack")
-    found = {after: last(subject, runs, after, LAST) for after in runs}
+    found = {after: last(subject, runs, after, LAST_OCCASION) for after in runs}
     clear = [after for after, (words, _) in found.items() if CLEAR in words]
     acted = "one connection" if max(run.acted for run in runs.values()) == 1 else "several connections"
     packets = tuple(shown for after in clear for shown in found[after][1][:1])

@@ -5,33 +5,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from probes import PROBES
 from running import run_cells
 
 from testbed.engines import catalogue
 from testbed.scenario.load import load_file
 
-PROBED = """
-id: captures/probed
-title: A server is asked until the resolver has found out that it speaks TLS
-topology: ipv6-only
-world: {signal: [none], secure: [target]}
-resolver: {policy: {base: opportunistic, signals: [probing]}}
-ATTACK
-steps:
-  - query: www.example.org A
-  - query: mail.example.org A
-  - query: a.example.org A
-  - query: b.example.org A
-  - query: c.example.org A
-  - wait-idle
-  - query: secret.example.org A
-"""
 KNOWN = """
 id: captures/known
 title: A root server is known to speak TLS
 world: {signal: [none], secure: [root]}
 resolver: {policy: {base: strict, signals: [none], minimisation: "off"}}
-ATTACK
 """
 IMPERSONATED = "attack: [{{attacker: impersonate, on: {link}, with: {{certificate: own-name}}}}]"
 
@@ -46,9 +30,9 @@ def decrypted(run, link):
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def played(text, engine, attack, folder):
+def played(text, engine, folder):
     file = folder / "t.yaml"
-    file.write_text(text.replace("ATTACK", attack))
+    file.write_text(text)
     (cell,) = load_file(file)
     (run,) = run_cells([cell.with_engine(engine)], folder / "evidence")
     assert run.verdict in ("safe", "leak"), run.reason
@@ -58,12 +42,12 @@ def played(text, engine, attack, folder):
 @pytest.mark.parametrize("attacked", [False, True])
 def test_of_one_that_probes(attacked, tmp_path):
     attack = IMPERSONATED.format(link="target") if attacked else ""
-    run = played(PROBED, "powerdns", attack, tmp_path)
+    run = played(PROBES + attack, "powerdns", tmp_path)
     assert "secret.example.org" in decrypted(run, "target")
 
 
 def test_of_one_that_knows(tmp_path):
-    run = played(KNOWN, "unbound", "", tmp_path)
+    run = played(KNOWN, "unbound", tmp_path)
     assert "secret.example.org" in decrypted(run, "root")
 
 
@@ -73,7 +57,7 @@ def test_of_a_session_with_the_attacker(tmp_path):
     template = folder / "unbound.conf.j2"
     named = "stub-addr: {{ address }}@{{ server.dot }}#{{ server.name }}"
     template.write_text(template.read_text().replace(named, named.partition("#")[0]))
-    run = played(KNOWN, str(folder), IMPERSONATED.format(link="root"), tmp_path)
+    run = played(KNOWN + IMPERSONATED.format(link="root"), str(folder), tmp_path)
     assert run.leak == "name"
     assert "terminated" in {exposure.how for exposure in run.exposures}
     assert "secret.example.org" in decrypted(run, "root")

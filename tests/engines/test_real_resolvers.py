@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from probes import PROBES
 from running import run_cells
 from unpacked import unpack
 
@@ -40,24 +41,6 @@ steps:
   - query: www.example.org A
   - advance: 2d
   - query: www.example.org A
-"""
-PROBES = """
-id: engines/probes
-title: A server is asked until the resolver has found out that it speaks TLS, at its only address
-topology: ipv6-only
-world:
-  signal: [none]
-  secure: [target]
-resolver:
-  policy: {base: opportunistic, signals: [probing]}
-steps:
-  - query: www.example.org A
-  - query: mail.example.org A
-  - query: a.example.org A
-  - query: b.example.org A
-  - query: c.example.org A
-  - wait-idle
-  - query: secret.example.org A
 """
 PINNED = """
 id: engines/pinned

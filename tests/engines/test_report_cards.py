@@ -1,14 +1,13 @@
 """Report cards of the programs that are installed say what was accepted for their versions."""
 
-import os
+from functools import partial
 
 import pytest
+from running import run_cells
 
 from testbed.grading import accepted
 from testbed.grading.grade import grade
-from testbed.network.sandbox import SandboxError
 from testbed.reports import card
-from testbed.run.pool import Pool
 
 CARDS = {
     found.engine: (found, path.read_text())
@@ -26,15 +25,8 @@ SAME = {
 def cards(tmp_path_factory):
     """What is found out now, by engine."""
     folder = tmp_path_factory.mktemp("cards")
-
-    def run_all(cells):
-        try:
-            with Pool(len(os.sched_getaffinity(0)), measured=False) as pool:
-                return list(pool.run(cells))
-        except SandboxError as error:
-            pytest.skip(str(error))
-
-    found = grade([subject for subject, _ in SAME.values()], folder, run_all)
+    subjects = [subject for subject, _ in SAME.values()]
+    found = grade(subjects, folder, partial(run_cells, measured=False))
     return {subject.engine: (subject, grades) for subject, grades in found}
 
 
